@@ -1,0 +1,3 @@
+#include <features.h>
+#include <hiredis/hiredis.h>
+#include <hiredis/async.h>

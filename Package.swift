@@ -1,0 +1,128 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The table of docs/architecture.md, "Who may import whom": each row may import rows below it,
+// never its own row. `TidyTests` reads the sources and fails on any other import.
+
+/// Every Swift target is built under the same rules.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let strictC: [CSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableWarning("all"),
+    .enableWarning("extra"),
+    .enableWarning("conversion"),
+]
+
+let strictCXX: [CXXSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableWarning("all"),
+    .enableWarning("extra"),
+]
+
+/// A library the system provides, found through pkg-config where its flags allow that.
+func library(_ name: String, pkgConfig: String? = nil, apt package: String) -> Target {
+    .systemLibrary(name: name, path: "CShims/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+/// C or C++ code of our own: what Swift's importer cannot do itself.
+func shim(_ name: String, _ dependencies: [Target.Dependency] = [], links: [String] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "CShims/\(name)",
+        cSettings: strictC, cxxSettings: strictCXX,
+        linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: strict)
+}
+
+let package = Package(
+    name: "sluice",
+    products: [.executable(name: "sluice", targets: ["sluice"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    ],
+    targets: [
+        // CShims
+        library("CLibevent", pkgConfig: "libevent_core", apt: "libevent-dev"),
+        library("CHiredis", apt: "libhiredis-dev"),
+        library("CLibpq", pkgConfig: "libpq", apt: "libpq-dev"),
+        library("CRdkafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
+        library("CJemalloc", pkgConfig: "jemalloc", apt: "libjemalloc-dev"),
+        shim("CSystem"),
+        shim("CDigest", links: ["crypto"]),
+        shim("CSimdJSON", links: ["simdjson"]),
+        shim("CPostgres", ["CLibpq"]),
+        shim("CRedis", ["CHiredis"]),
+        shim("CKafka", ["CRdkafka"]),
+
+        // No I/O: rules of money, bytes, counters
+        module("Ledger"),
+        module("Bytes", ["CDigest"]),
+        module("Telemetry", ["CSystem", "CJemalloc"]),
+
+        // HTTP, bodies as bytes, event loop, pooling
+        module("HTTP1", ["Bytes"]),
+        module("Wire", ["Ledger", "Bytes", "CSimdJSON"]),
+        module("Loop", ["Bytes", "Telemetry", "CLibevent", "CSystem"]),
+        module("Pool", ["Telemetry"]),
+
+        // One C library each
+        module("Redis", ["Loop", "Bytes", "Telemetry", "CHiredis", "CRedis"]),
+        module("Postgres", ["Loop", "Pool", "Bytes", "Telemetry", "CLibpq", "CPostgres"]),
+        module("Kafka", ["Loop", "Bytes", "Telemetry", "CRdkafka", "CKafka"]),
+
+        // What gateway and worker must agree on
+        module("Store", ["Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry"]),
+
+        // The roles
+        module("Gateway", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
+        module("Worker", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
+        module("Standalone", ["Loop", "Bytes", "Telemetry", "CSystem"]),
+        module("Operate", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
+
+        .executableTarget(
+            name: "sluice",
+            dependencies: [
+                "Gateway", "Worker", "Standalone", "Operate", "Telemetry", "CJemalloc",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/sluice", swiftSettings: strict),
+
+        // Tests
+        tests("TidyTests", []),
+        tests("LedgerTests", ["Ledger"]),
+        tests("BytesTests", ["Bytes"]),
+        tests("TelemetryTests", ["Telemetry"]),
+        tests("HTTP1Tests", ["HTTP1", "Bytes", "CSystem"]),
+        tests("WireTests", ["Wire", "Ledger", "Bytes"]),
+        tests("LoopTests", ["Loop", "Bytes", "CSystem"]),
+        tests("PoolTests", ["Pool"]),
+        tests("RedisTests", ["Redis", "Loop", "Bytes"]),
+        tests("PostgresTests", ["Postgres", "Loop", "Bytes"]),
+        tests("KafkaTests", ["Kafka", "Loop", "Bytes"]),
+        tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
+        tests("GatewayTests", ["Gateway", "HTTP1", "Wire", "Ledger", "Bytes"]),
+        tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),
+        tests("OperateTests", ["Operate", "Wire", "Ledger", "Bytes"]),
+        tests("StandaloneTests", ["Standalone"]),
+        tests("IntegrationTests", ["CSystem"]),
+    ],
+    cLanguageStandard: .c17,
+    cxxLanguageStandard: .cxx17
+)
