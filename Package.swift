@@ -111,7 +111,7 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry"]),
         tests("HTTP1Tests", ["HTTP1", "Bytes", "CSystem"]),
         tests("WireTests", ["Wire", "Ledger", "Bytes"]),
-        tests("LoopTests", ["Loop", "Bytes", "CSystem"]),
+        tests("LoopTests", ["Loop", "Telemetry"]),
         tests("PoolTests", ["Pool"]),
         tests("RedisTests", ["Redis", "Loop", "Bytes"]),
         tests("PostgresTests", ["Postgres", "Loop", "Bytes"]),

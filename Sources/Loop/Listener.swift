@@ -1,0 +1,110 @@
+internal import CSystem
+internal import Glibc
+
+/// Where a server listens or a client connects.
+public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
+    /// A numeric IPv4 or IPv6 address and a port; port 0 lets the system choose.
+    case tcp(address: String, port: UInt16)
+    case unix(path: String)
+
+    /// Reads `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`; nil for anything else.
+    public init?(_ text: String) {
+        if text.hasPrefix("unix:") {
+            let path = String(text.dropFirst(5))
+            guard !path.isEmpty, path.utf8.count <= 107 else { return nil }
+            self = .unix(path: path)
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        if host == "localhost" { host = "127.0.0.1" }
+        guard !host.isEmpty else { return nil }
+        self = .tcp(address: host, port: port)
+    }
+
+    public var description: String {
+        switch self {
+        case .tcp(let address, let port): address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
+
+/// A socket could not be opened: an errno and where.
+public struct SocketError: Error, CustomStringConvertible {
+    public let address: SocketAddress
+    public let code: CInt
+    public var description: String { "\(address): \(unsafe String(cString: strerror(code)))" }
+}
+
+/// A listening socket on a loop.
+///
+/// Out of descriptors (EMFILE) it stops accepting for 100 ms instead of spinning on a listener that stays readable.
+public final class Listener {
+    public let address: SocketAddress
+    private let descriptor: CInt
+    private var watch: DescriptorWatch?
+    private var resume: LoopTimer?
+    private let onAccept: (CInt) -> Void
+    /// Connections taken at most in one turn, so that a storm of connects does not starve those that are open.
+    private let acceptsPerTurnMax = 64
+
+    /// - Parameters:
+    ///   - reusePort: SO_REUSEPORT, so that each thread has a listener of its own on one TCP port.
+    ///   - onAccept: called on the loop with a connected non-blocking descriptor, which it then owns.
+    public init(
+        loop: EventLoop, address: SocketAddress, reusePort: Bool = false, backlog: CInt = 4096,
+        onAccept: @escaping (CInt) -> Void
+    ) throws(SocketError) {
+        let code: CInt =
+            switch address {
+            case .tcp(let host, let port): unsafe sluice_socket_listen_tcp(host, port, backlog, reusePort)
+            case .unix(let path): unsafe sluice_socket_listen_unix(path, backlog, 0o660)
+            }
+        guard code >= 0 else { throw SocketError(address: address, code: -code) }
+        descriptor = code
+        if case .tcp(let host, 0) = address {
+            self.address = .tcp(address: host, port: UInt16(sluice_socket_local_port(code)))
+        } else {
+            self.address = address
+        }
+        self.onAccept = onAccept
+        resume = LoopTimer(loop: loop) { [unowned self] in watch?.interest = .read }
+        watch = DescriptorWatch(loop: loop, descriptor: code) { [unowned self] _ in accept() }
+        watch?.interest = .read
+    }
+
+    deinit {
+        watch?.cancel()
+        Descriptors.close(descriptor)
+    }
+
+    /// Stops or goes on accepting; what connects meanwhile waits in the kernel's backlog.
+    public var isAccepting: Bool {
+        get { watch?.interest == .read }
+        set {
+            resume?.cancel()
+            watch?.interest = newValue ? .read : []
+        }
+    }
+
+    private func accept() {
+        for _ in 0..<acceptsPerTurnMax {
+            let code = sluice_socket_accept(descriptor)
+            if code >= 0 {
+                onAccept(code)
+                if !isAccepting { return }
+                continue
+            }
+            switch -code {
+            case EMFILE, ENFILE, ENOMEM, ENOBUFS:
+                watch?.interest = []
+                resume?.arm(afterMilliseconds: 100)
+                return
+            case ECONNABORTED, EINTR, EPROTO: continue
+            default: return
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+#if canImport(Glibc)
+internal import Glibc
+#endif
+internal import Synchronization
+
+/// One JSON object a line on standard error: time, level, process name, message, fields.
+///
+/// For events an operator reads, not for requests: each call formats and makes one `write`.
+public enum Log {
+    public enum Level: String, Sendable { case debug, info, warning, error }
+
+    /// One named value of a line. Secrets never become fields.
+    public struct Field: Sendable {
+        public let name: String
+        public let value: Value
+
+        public enum Value: Sendable {
+            case text(String)
+            case integer(Int64)
+            case flag(Bool)
+        }
+
+        public static func text(_ name: String, _ value: String) -> Field { Field(name: name, value: .text(value)) }
+        public static func integer(_ name: String, _ value: some BinaryInteger) -> Field {
+            Field(name: name, value: .integer(Int64(clamping: value)))
+        }
+        public static func flag(_ name: String, _ value: Bool) -> Field { Field(name: name, value: .flag(value)) }
+    }
+
+    private struct Settings { var process = "sluice"; var debug = false }
+    private static let settings = Mutex(Settings())
+
+    /// Called once at start, before the first line. `process` is the instance's name, as `gateway-a`.
+    public static func configure(process: String, debug: Bool) {
+        settings.withLock { $0 = Settings(process: process, debug: debug) }
+    }
+
+    public static func debug(_ message: StaticString, _ fields: Field...) {
+        guard settings.withLock({ $0.debug }) else { return }
+        write(.debug, message, fields)
+    }
+    public static func info(_ message: StaticString, _ fields: Field...) { write(.info, message, fields) }
+    public static func warning(_ message: StaticString, _ fields: Field...) { write(.warning, message, fields) }
+    public static func error(_ message: StaticString, _ fields: Field...) { write(.error, message, fields) }
+
+    private static func write(_ level: Level, _ message: StaticString, _ fields: [Field]) {
+        let process = settings.withLock { $0.process }
+        var line = "{\"time_us\":\(Clock.wallMicroseconds),\"level\":\"\(level.rawValue)\",\"process\":"
+        line += quoted(process) + ",\"message\":" + quoted("\(message)")
+        for field in fields {
+            line += "," + quoted(field.name) + ":"
+            switch field.value {
+            case .text(let text): line += quoted(text)
+            case .integer(let value): line += String(value)
+            case .flag(let flag): line += flag ? "true" : "false"
+            }
+        }
+        line += "}\n"
+        // One write a line, so that lines of several threads and processes do not mix.
+        line.withUTF8 { bytes in _ = unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}
