@@ -1,0 +1,76 @@
+/// What kind of money an account stands for.
+public enum AccountKind: UInt8, Sendable, CaseIterable {
+    /// A balance within the tenant's books: never below its overdraft limit.
+    case normal = 0
+    /// The world outside (a bank, a card scheme): money enters and leaves through it, so it may go below zero without limit.
+    case external = 1
+
+    public var name: String { self == .normal ? "normal" : "external" }
+
+    public init?(name: String) {
+        switch name {
+        case "normal": self = .normal
+        case "external": self = .external
+        default: return nil
+        }
+    }
+}
+
+/// What an account is closed to.
+public struct AccountFlags: OptionSet, Hashable, Sendable {
+    public let rawValue: Int16
+    public init(rawValue: Int16) { self.rawValue = rawValue }
+
+    public static let debitFrozen = AccountFlags(rawValue: 1)
+    public static let creditFrozen = AccountFlags(rawValue: 2)
+    public static let closed = AccountFlags(rawValue: 4)
+}
+
+/// An account as the ledger knows it at one revision.
+public struct Account: Equatable, Sendable {
+    public let key: AccountKey
+    /// The ledger's own number for it: short, and the same for ever.
+    public let number: Int64
+    public let currency: Currency
+    public let kind: AccountKind
+    /// How far below zero a normal account may go, minor units, 0 or more; of no meaning for an external one.
+    public var overdraftLimit: Int64
+    public var flags: AccountFlags
+    /// All entries added up, minor units, within ±`Money.minorUnitsMax`.
+    public var posted: Int64
+    /// Held for payments that are authorised and not captured, minor units, 0 or more.
+    public var held: Int64
+    /// The number of its last entry; entries count from 1 without gaps.
+    public var sequence: Int64
+    /// Rises by one with every change to the account.
+    public var revision: Int64
+    public let openedAt: Timestamp
+    /// When the last change was decided.
+    public var changedAt: Timestamp
+
+    public init(
+        key: AccountKey, number: Int64, currency: Currency, kind: AccountKind, overdraftLimit: Int64, flags: AccountFlags = [],
+        posted: Int64 = 0, held: Int64 = 0, sequence: Int64 = 0, revision: Int64 = 1, openedAt: Timestamp, changedAt: Timestamp
+    ) {
+        self.key = key
+        self.number = number
+        self.currency = currency
+        self.kind = kind
+        self.overdraftLimit = overdraftLimit
+        self.flags = flags
+        self.posted = posted
+        self.held = held
+        self.sequence = sequence
+        self.revision = revision
+        self.openedAt = openedAt
+        self.changedAt = changedAt
+    }
+
+    /// What may be spent now, minor units. For an external account: how far it is from the end of the range.
+    public var available: Int64 {
+        switch kind {
+        case .normal: posted - held + overdraftLimit
+        case .external: posted - held + Money.minorUnitsMax
+        }
+    }
+}

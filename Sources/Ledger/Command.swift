@@ -1,0 +1,76 @@
+/// What a tenant asks for, validated at the door; what the log carries.
+public enum Command: Equatable, Sendable {
+    case openAccount(OpenAccount)
+    case pay(Pay)
+}
+
+/// Opens an account. Declined `account_exists` when the id is taken.
+public struct OpenAccount: Equatable, Sendable {
+    public let account: AccountID
+    public let currency: Currency
+    public let kind: AccountKind
+    /// Minor units, 0 to `Money.minorUnitsMax`; 0 for an external account.
+    public let overdraftLimit: Int64
+
+    public init(account: AccountID, currency: Currency, kind: AccountKind, overdraftLimit: Int64) {
+        self.account = account
+        self.currency = currency
+        self.kind = kind
+        self.overdraftLimit = overdraftLimit
+    }
+}
+
+/// Moves money from one account to another of the same tenant.
+public struct Pay: Equatable, Sendable {
+    public let debit: AccountID
+    /// Never the same as `debit`.
+    public let credit: AccountID
+    /// Minor units, 1 to `Money.minorUnitsMax`.
+    public let amount: Int64
+    public let currency: Currency
+    /// The client's own reference: 1 to 128 bytes of UTF-8 without control characters.
+    public let reference: String?
+    /// A JSON object of strings in canonical form, at most 4 KiB; nil when there is none.
+    public let metadata: String?
+    /// Not decided by then, it is declined `deadline_exceeded`.
+    public let expiresAt: Timestamp?
+
+    public init(
+        debit: AccountID, credit: AccountID, amount: Int64, currency: Currency, reference: String? = nil, metadata: String? = nil,
+        expiresAt: Timestamp? = nil
+    ) {
+        self.debit = debit
+        self.credit = credit
+        self.amount = amount
+        self.currency = currency
+        self.reference = reference
+        self.metadata = metadata
+        self.expiresAt = expiresAt
+    }
+}
+
+/// A command with what the door knew about it.
+public struct Envelope: Equatable, Sendable {
+    public let id: OperationID
+    public let tenant: TenantID
+    public let fingerprint: Fingerprint
+    /// When the gateway produced it, by the gateway's clock.
+    public let acceptedAt: Timestamp
+    public let command: Command
+
+    public init(id: OperationID, tenant: TenantID, fingerprint: Fingerprint, acceptedAt: Timestamp, command: Command) {
+        self.id = id
+        self.tenant = tenant
+        self.fingerprint = fingerprint
+        self.acceptedAt = acceptedAt
+        self.command = command
+    }
+
+    /// The accounts whose state the decision depends on.
+    public var accounts: [AccountKey] {
+        switch command {
+        case .openAccount(let open): [AccountKey(tenant: tenant, account: open.account)]
+        case .pay(let pay): [AccountKey(tenant: tenant, account: pay.debit), AccountKey(tenant: tenant, account: pay.credit)]
+        }
+    }
+}
