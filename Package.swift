@@ -88,7 +88,13 @@ let package = Package(
         module("Kafka", ["Loop", "Bytes", "Telemetry", "CRdkafka", "CKafka"]),
 
         // What gateway and worker must agree on
-        module("Store", ["Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry"]),
+        .target(
+            name: "Store",
+            dependencies: ["Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry"],
+            path: "Sources/Store",
+            // SQL/ and Lua/ are links into infra/: one file serves the executable and whoever reads it there.
+            resources: [.embedInCode("SQL/001-ledger.sql"), .embedInCode("Lua/sluice.lua")],
+            swiftSettings: strict),
 
         // The roles
         module("Gateway", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),

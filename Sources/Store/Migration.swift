@@ -1,0 +1,11 @@
+/// One step of the schema, as `infra/postgres` has it.
+public struct Migration: Sendable {
+    /// Steps are applied in this order, each once.
+    public let number: Int
+    public let name: String
+    public let sql: String
+
+    public static let all: [Migration] = [
+        Migration(number: 1, name: "ledger", sql: String(decoding: PackageResources._01_ledger_sql, as: UTF8.self))
+    ]
+}
