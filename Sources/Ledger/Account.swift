@@ -5,8 +5,10 @@ public enum AccountKind: UInt8, Sendable, CaseIterable {
     /// The world outside (a bank, a card scheme): money enters and leaves through it, so it may go below zero without limit.
     case external = 1
 
+    /// As the API and the log write it.
     public var name: String { self == .normal ? "normal" : "external" }
 
+    /// Nil for any other name.
     public init?(name: String) {
         switch name {
         case "normal": self = .normal
@@ -21,8 +23,11 @@ public struct AccountFlags: OptionSet, Hashable, Sendable {
     public let rawValue: Int16
     public init(rawValue: Int16) { self.rawValue = rawValue }
 
+    /// No payment may take money from it.
     public static let debitFrozen = AccountFlags(rawValue: 1)
+    /// No payment may bring money to it.
     public static let creditFrozen = AccountFlags(rawValue: 2)
+    /// Neither, for ever.
     public static let closed = AccountFlags(rawValue: 4)
 }
 
@@ -66,11 +71,12 @@ public struct Account: Equatable, Sendable {
         self.changedAt = changedAt
     }
 
-    /// What may be spent now, minor units. For an external account: how far it is from the end of the range.
+    /// What may be spent now, minor units, within ±`Money.minorUnitsMax`. For an external account: how far it is from the
+    /// end of the range.
     public var available: Int64 {
-        switch kind {
-        case .normal: posted - held + overdraftLimit
-        case .external: posted - held + Money.minorUnitsMax
-        }
+        let limit = kind == .normal ? overdraftLimit : Money.minorUnitsMax
+        // A high balance and a high limit add up to more than a JSON reader holds exactly. No amount is above the range
+        // either, so cutting the sum there changes no decision.
+        return min(max(posted - held + limit, -Money.minorUnitsMax), Money.minorUnitsMax)
     }
 }

@@ -2,7 +2,8 @@
 ///
 /// Pure: no clock, no storage. The owner teaches it every account and every earlier decision that a batch depends on
 /// (`learn`), has each command decided (`decide`), and stores the `effects`, all or nothing. When storing fails, what
-/// the book knows may be wrong: it is thrown away and learned anew.
+/// the book knows may be wrong: it is thrown away and learned anew. (A failure that says nothing about the data, a lost
+/// connection say, needs no new decision: the same effects are stored again.)
 ///
 /// One thread's. Deciding a command costs a few dictionary look-ups; nothing here blocks.
 public struct Book {
@@ -12,54 +13,59 @@ public struct Book {
         public var opened: [Account] = []
         /// Accounts that the batch changed: the revision that storage must still have, and the state after the batch.
         public var changed: [(expectedRevision: Int64, account: Account)] = []
+        /// Every payment decided, settled or declined, in log order.
         public var payments: [(payment: Payment, fingerprint: Fingerprint)] = []
+        /// One for each payment that settled, in log order.
         public var movements: [Movement] = []
     }
 
-    private struct Known {
-        var account: Account
-        /// The revision storage has; nil while the account exists only in this batch.
-        var storedRevision: Int64?
-    }
-
-    private var accounts: [AccountKey: Known?] = [:]
+    private var table = AccountTable()
+    /// Known to be absent, until the batch ends.
+    private var absent: Set<AccountKey> = []
     private var decided: [OperationID: Fingerprint] = [:]
-    private var touched: [AccountKey] = []
+    /// The slots the batch changed or opened, each once, in the order of the first change.
+    private var touched: [Int] = []
     private var payments: [(payment: Payment, fingerprint: Fingerprint)] = []
     private var movements: [Movement] = []
 
     public init() {}
 
     /// How many accounts it holds in memory, those known to be absent included.
-    public var accountsKnown: Int { accounts.count }
+    public var accountsKnown: Int { table.count + absent.count }
 
-    public func knows(_ key: AccountKey) -> Bool { accounts[key] != nil }
+    /// True when a command on the account may be decided: it was learned, or learned to be absent in this batch.
+    public func knows(_ key: AccountKey) -> Bool { table.index(of: key) != nil || absent.contains(key) }
 
     /// Teaches the state of an account as storage has it.
+    /// - Precondition: the batch under way has not changed it.
     public mutating func learn(_ account: Account) {
-        accounts[account.key] = Known(account: account, storedRevision: account.revision)
+        absent.remove(account.key)
+        table.learn(account)
     }
 
     /// Teaches that storage has no such account. Absence is forgotten with the batch: it is cheap to ask again and
     /// would otherwise let anybody fill the table with names.
+    /// - Precondition: the account is not known to exist. Accounts are never deleted.
     public mutating func learnAbsent(_ key: AccountKey) {
-        accounts[key] = .some(nil)
+        precondition(table.index(of: key) == nil, "an account that exists was learned to be absent")
+        absent.insert(key)
     }
 
-    /// Teaches that an id was decided before this batch.
+    /// Teaches that an id was decided before this batch, be it a payment's or an account command's.
     public mutating func learn(_ prior: PriorDecision, of id: OperationID) {
         decided[id] = prior.fingerprint
     }
 
     /// An account as it stands after what was decided so far; nil when it is absent or unknown.
-    public func account(_ key: AccountKey) -> Account? { accounts[key]??.account }
+    public func account(_ key: AccountKey) -> Account? { table.index(of: key).map { table.slots[$0].account } }
 
     /// Decides one command.
     ///
     /// - Parameters:
     ///   - now: the decision's time; never before an earlier one of the same partition.
     ///   - newAccountNumber: the number an account gets if this command opens one.
-    /// - Precondition: every account of the envelope was learned.
+    /// - Precondition: every account of the envelope was learned, and every id that was decided in an earlier batch;
+    ///   the command is one that the door lets in (its documented ranges).
     public mutating func decide(_ envelope: Envelope, at now: Timestamp, newAccountNumber: Int64) -> Outcome {
         if let fingerprint = decided[envelope.id] {
             return fingerprint == envelope.fingerprint ? .repeated : .keyReused
@@ -75,81 +81,72 @@ public struct Book {
     }
 
     /// What the batch came to. Call `commit` once it is stored.
+    ///
+    /// Account commands and reused keys are not in it: their outcomes, as `decide` returned them, are stored beside it.
     public var effects: Effects {
-        var effects = Effects()
-        for key in touched {
-            guard let known = accounts[key] ?? nil else { continue }
-            if let stored = known.storedRevision {
-                effects.changed.append((stored, known.account))
+        var effects = Effects(payments: payments, movements: movements)
+        for index in touched {
+            let slot = table.slots[index]
+            if let stored = slot.storedRevision {
+                effects.changed.append((stored, slot.account))
             } else {
-                effects.opened.append(known.account)
+                effects.opened.append(slot.account)
             }
         }
-        effects.payments = payments
-        effects.movements = movements
         return effects
     }
 
-    /// The batch is stored: what it changed is now what storage has.
+    /// The batch is stored: what it changed is now what storage has. Costs as much as the batch changed, however many
+    /// accounts are known.
     public mutating func commit() {
-        for key in touched {
-            guard var known = accounts[key] ?? nil else { continue }
-            known.storedRevision = known.account.revision
-            accounts[key] = known
-        }
-        endBatch()
-        accounts = accounts.filter { $0.value != nil }
-    }
-
-    /// Forgets accounts until at most `limit` are known. Between batches only.
-    public mutating func shrink(to limit: Int) {
-        precondition(touched.isEmpty, "a batch is under way")
-        while accounts.count > limit, let key = accounts.keys.first { accounts[key] = nil }
-    }
-
-    private mutating func endBatch() {
+        for index in touched { table.settle(index) }
+        absent.removeAll(keepingCapacity: true)
         decided.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)
         payments.removeAll(keepingCapacity: true)
         movements.removeAll(keepingCapacity: true)
     }
 
+    /// Forgets accounts, those used longest ago by preference, until at most `limit` are known. Its cost grows with the
+    /// number forgotten only. Between batches only: after `commit` and before anything is learned for the next.
+    public mutating func shrink(to limit: Int) {
+        precondition(limit >= 0 && decided.isEmpty && touched.isEmpty && absent.isEmpty, "a batch is under way")
+        table.shrink(to: limit)
+    }
+
     private mutating func decide(_ open: OpenAccount, _ envelope: Envelope, at now: Timestamp, number: Int64) -> Outcome {
+        precondition(open.overdraftLimit >= 0 && open.overdraftLimit <= Money.minorUnitsMax, "the door lets no such account in")
         let key = AccountKey(tenant: envelope.tenant, account: open.account)
-        guard let known = accounts[key] else { preconditionFailure("an account was not learned before its decision") }
-        if known != nil { return .accountDeclined(key, .accountExists) }
+        if table.use(key) != nil { return .accountDeclined(key, .accountExists) }
+        guard absent.remove(key) != nil else { Self.notLearned() }
         let account = Account(
             key: key, number: number, currency: open.currency, kind: open.kind, overdraftLimit: open.overdraftLimit, openedAt: now,
             changedAt: now)
-        accounts[key] = Known(account: account, storedRevision: nil)
-        touched.append(key)
+        touched.append(table.open(account))
         return .opened(account)
     }
 
     private mutating func decide(_ pay: Pay, _ envelope: Envelope, at now: Timestamp) -> Payment {
-        precondition(pay.debit != pay.credit && pay.amount >= 1, "the door lets no such payment in")
-        let debitKey = AccountKey(tenant: envelope.tenant, account: pay.debit)
-        let creditKey = AccountKey(tenant: envelope.tenant, account: pay.credit)
-        guard let debitKnown = accounts[debitKey], let creditKnown = accounts[creditKey] else {
-            preconditionFailure("an account was not learned before its decision")
-        }
+        precondition(pay.debit != pay.credit, "the door lets no such payment in")
+        precondition(pay.amount >= 1 && pay.amount <= Money.minorUnitsMax, "the door lets no such amount in")
+        let debit = find(AccountKey(tenant: envelope.tenant, account: pay.debit))
+        let credit = find(AccountKey(tenant: envelope.tenant, account: pay.credit))
         func declined(_ reason: DeclineReason) -> Payment {
             Payment(
-                id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .declined, declineReason: reason,
+                id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .declined,
+                declineReason: reason,
                 decidedAt: now, revision: 1)
         }
         if let expiresAt = pay.expiresAt, now > expiresAt { return declined(.deadlineExceeded) }
-        guard var debit = debitKnown, var credit = creditKnown else { return declined(.accountNotFound) }
-        if let reason = Self.refusal(of: pay, from: debit.account, to: credit.account) { return declined(reason) }
+        guard let debit, let credit else { return declined(.accountNotFound) }
+        if let reason = Self.refusal(of: pay, from: table.slots[debit].account, to: table.slots[credit].account) { return declined(reason) }
 
-        let debitResult = Self.post(-pay.amount, to: &debit.account, at: now)
-        let creditResult = Self.post(pay.amount, to: &credit.account, at: now)
-        touch(debitKey, debit)
-        touch(creditKey, credit)
+        let debitResult = post(-pay.amount, to: debit, at: now)
+        let creditResult = post(pay.amount, to: credit, at: now)
         movements.append(
             Movement(
-                payment: envelope.id, debitAccount: debit.account.number, creditAccount: credit.account.number, amount: pay.amount,
-                debit: debitResult, credit: creditResult))
+                payment: envelope.id, debitAccount: table.slots[debit].account.number, creditAccount: table.slots[credit].account.number,
+                amount: pay.amount, debit: debitResult, credit: creditResult))
         return Payment(
             id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .settled, decidedAt: now,
             revision: 1, debitResult: debitResult, creditResult: creditResult)
@@ -167,17 +164,25 @@ public struct Book {
         return nil
     }
 
-    private static func post(_ amount: Int64, to account: inout Account, at now: Timestamp) -> LegResult {
-        account.posted += amount
-        account.sequence += 1
-        account.revision += 1
-        account.changedAt = now
-        return LegResult(sequence: account.sequence, postedAfter: account.posted, revision: account.revision)
+    /// The account's slot; nil when it is known to be absent.
+    private mutating func find(_ key: AccountKey) -> Int? {
+        if let index = table.use(key) { return index }
+        guard absent.contains(key) else { Self.notLearned() }
+        return nil
     }
 
-    private mutating func touch(_ key: AccountKey, _ known: Known) {
-        // An account that storage has and that this batch changes for the first time.
-        if let stored = known.storedRevision, known.account.revision == stored + 1 { touched.append(key) }
-        accounts[key] = known
+    private static func notLearned() -> Never { preconditionFailure("an account was not learned before its decision") }
+
+    /// Adds one entry of `amount` minor units (negative for a debit) to the account in a slot.
+    private mutating func post(_ amount: Int64, to index: Int, at now: Timestamp) -> LegResult {
+        let (result, isFirst) = table.change(index) { account in
+            account.posted += amount
+            account.sequence += 1
+            account.revision += 1
+            account.changedAt = now
+            return LegResult(sequence: account.sequence, postedAfter: account.posted, revision: account.revision)
+        }
+        if isFirst { touched.append(index) }
+        return result
     }
 }

@@ -21,14 +21,16 @@ public struct Currency: Hashable, Sendable, CustomStringConvertible {
     public var minorUnitDigits: Int { Self.minorUnitsByCode[packed] ?? 2 }
 
     public var description: String {
-        String(decoding: [UInt8(truncatingIfNeeded: packed >> 16), UInt8(truncatingIfNeeded: packed >> 8), UInt8(truncatingIfNeeded: packed)], as: UTF8.self)
+        String(
+            decoding: [UInt8(truncatingIfNeeded: packed >> 16), UInt8(truncatingIfNeeded: packed >> 8), UInt8(truncatingIfNeeded: packed)],
+            as: UTF8.self)
     }
 
     private static let minorUnitsByCode: [UInt32: Int] = {
         let table: [(digits: Int, codes: String)] = [
-            (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+            (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"),
             (3, "BHD IQD JOD KWD LYD OMR TND"),
-            (4, "CLF UYW"),
+            (4, "UYW"),
             (
                 2,
                 """

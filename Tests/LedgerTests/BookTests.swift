@@ -9,7 +9,8 @@ import Testing
 
     func envelope(_ number: UInt64, _ command: Command, fingerprint: UInt64? = nil) -> Envelope {
         Envelope(
-            id: OperationID(high: 0, low: number), tenant: tenant, fingerprint: Fingerprint(high: 0, low: fingerprint ?? number), acceptedAt: now,
+            id: OperationID(high: 0, low: number), tenant: tenant, fingerprint: Fingerprint(high: 0, low: fingerprint ?? number),
+            acceptedAt: now,
             command: command)
     }
 
@@ -24,7 +25,10 @@ import Testing
         }
         for (name, kind) in [("world", AccountKind.external), ("alice", .normal), ("bob", .normal)] {
             let outcome = decide(.openAccount(OpenAccount(account: AccountID(name)!, currency: czk, kind: kind, overdraftLimit: 0)))
-            guard case .opened = outcome else { Issue.record("\(outcome)"); return }
+            guard case .opened = outcome else {
+                Issue.record("\(outcome)")
+                return
+            }
         }
         func pay(_ from: String, _ to: String, _ amount: Int64) -> Command {
             .pay(Pay(debit: AccountID(from)!, credit: AccountID(to)!, amount: amount, currency: czk))
