@@ -17,7 +17,7 @@ public final class EventLoop {
     private var stopped = false
 
     public init() {
-        guard let base = unsafe sluice_event_base_create() else { preconditionFailure("libevent made no event base") }
+        guard let base = unsafe makeEventBase() else { preconditionFailure("libevent made no event base") }
         unsafe self.base = base
     }
 
@@ -59,7 +59,7 @@ public final class EventLoop {
 }
 
 /// libevent without its per-event locks (a base is used by one thread) and with the clock that timers need.
-private nonisolated func sluice_event_base_create() -> OpaquePointer? {
+private nonisolated func makeEventBase() -> OpaquePointer? {
     guard let configuration = unsafe event_config_new() else { return nil }
     defer { unsafe event_config_free(configuration) }
     unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue | EVENT_BASE_FLAG_PRECISE_TIMER.rawValue))

@@ -1,6 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#endif
 internal import Synchronization
 
 /// One JSON object a line on standard error: time, level, process name, message, fields.
@@ -27,7 +25,10 @@ public enum Log {
         public static func flag(_ name: String, _ value: Bool) -> Field { Field(name: name, value: .flag(value)) }
     }
 
-    private struct Settings { var process = "sluice"; var debug = false }
+    private struct Settings {
+        var process = "sluice"
+        var debug = false
+    }
     private static let settings = Mutex(Settings())
 
     /// Called once at start, before the first line. `process` is the instance's name, as `gateway-a`.

@@ -154,7 +154,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("127.0.0.1:80", "127.0.0.1:80"), ("[::1]:443", "[::1]:443"), ("unix:/run/x.sock", "unix:/run/x.sock"), ("localhost:1", "127.0.0.1:1"),
+        ("127.0.0.1:80", "127.0.0.1:80"), ("[::1]:443", "[::1]:443"), ("unix:/run/x.sock", "unix:/run/x.sock"),
+        ("localhost:1", "127.0.0.1:1"),
     ])
     func `addresses are read and written back`(text: String, expected: String) {
         #expect(SocketAddress(text)?.description == expected)
