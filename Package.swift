@@ -85,7 +85,7 @@ let package = Package(
         // One C library each
         module("Redis", ["Loop", "Bytes", "Telemetry", "CHiredis", "CRedis"]),
         module("Postgres", ["Loop", "Pool", "Bytes", "Telemetry", "CLibpq", "CPostgres"]),
-        module("Kafka", ["Loop", "Bytes", "Telemetry", "CRdkafka", "CKafka"]),
+        module("Kafka", ["Loop", "Bytes", "Telemetry", "CRdkafka", "CKafka", "CSystem"]),
 
         // What gateway and worker must agree on
         .target(
@@ -123,7 +123,7 @@ let package = Package(
         tests("PoolTests", ["Pool"]),
         tests("RedisTests", ["Redis", "Loop", "Bytes"]),
         tests("PostgresTests", ["Postgres", "Loop", "Bytes"]),
-        tests("KafkaTests", ["Kafka", "Loop", "Bytes"]),
+        tests("KafkaTests", ["Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
         tests("GatewayTests", ["Gateway", "HTTP1", "Wire", "Ledger", "Bytes"]),
         tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),

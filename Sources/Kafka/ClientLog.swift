@@ -1,0 +1,61 @@
+internal import CRdkafka
+internal import Telemetry
+
+/// Writes librdkafka's log lines, at most a few in any ten seconds; the rest is counted.
+///
+/// librdkafka masks passwords in its own lines; nothing of a record's contents is ever in them.
+final class ClientLog {
+    private var rate = RateLimit(burst: 10, windowMilliseconds: 10_000)
+
+    func write(_ event: OpaquePointer) {
+        guard rate.allows(nowMilliseconds: Clock.monotonicMilliseconds) else { return }
+        var facility: UnsafePointer<CChar>?
+        var text: UnsafePointer<CChar>?
+        var level: Int32 = 0
+        guard unsafe rd_kafka_event_log(event, &facility, &text, &level) == 0, let facility = unsafe facility, let text = unsafe text else { return }
+        let fields = unsafe (
+            Log.Field.text("facility", String(cString: facility)), Log.Field.text("text", String(cString: text)),
+            Log.Field.integer("suppressed", rate.takeSuppressed())
+        )
+        // syslog's levels: up to 3 an error, 4 a warning, 7 debugging.
+        switch level {
+        case ...3: Log.error("librdkafka", fields.0, fields.1, fields.2)
+        case 4: Log.warning("librdkafka", fields.0, fields.1, fields.2)
+        case 7...: Log.debug("librdkafka", fields.0, fields.1, fields.2)
+        default: Log.info("librdkafka", fields.0, fields.1, fields.2)
+        }
+    }
+}
+
+/// So many of something in a window of time; what is over is counted. Pure, time passed in.
+struct RateLimit {
+    private let burst: Int
+    private let windowMilliseconds: UInt64
+    private var windowStart: UInt64 = 0
+    private var used = 0
+    private var suppressed = 0
+
+    init(burst: Int, windowMilliseconds: UInt64) {
+        self.burst = burst
+        self.windowMilliseconds = windowMilliseconds
+    }
+
+    mutating func allows(nowMilliseconds now: UInt64) -> Bool {
+        if now - windowStart >= windowMilliseconds {
+            windowStart = now
+            used = 0
+        }
+        guard used < burst else {
+            suppressed += 1
+            return false
+        }
+        used += 1
+        return true
+    }
+
+    /// How many were refused since the last call.
+    mutating func takeSuppressed() -> Int {
+        defer { suppressed = 0 }
+        return suppressed
+    }
+}
