@@ -12,7 +12,9 @@ final class ClientLog {
         var facility: UnsafePointer<CChar>?
         var text: UnsafePointer<CChar>?
         var level: Int32 = 0
-        guard unsafe rd_kafka_event_log(event, &facility, &text, &level) == 0, let facility = unsafe facility, let text = unsafe text else { return }
+        guard unsafe rd_kafka_event_log(event, &facility, &text, &level) == 0, let facility = unsafe facility, let text = unsafe text else {
+            return
+        }
         let fields = unsafe (
             Log.Field.text("facility", String(cString: facility)), Log.Field.text("text", String(cString: text)),
             Log.Field.integer("suppressed", rate.takeSuppressed())

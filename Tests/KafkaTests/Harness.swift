@@ -51,7 +51,8 @@ final class ProducerFixture {
     }
 
     func produce(
-        _ token: UInt64, topic: String = "t", partition: Int32 = 0, key: String = "", value: String = "v", headers: HeaderList = HeaderList(),
+        _ token: UInt64, topic: String = "t", partition: Int32 = 0, key: String = "", value: String = "v",
+        headers: HeaderList = HeaderList(),
         timestampMilliseconds: Int64 = 0
     ) -> ProduceResult {
         producer.produce(
