@@ -121,7 +121,7 @@ let package = Package(
         tests("WireTests", ["Wire", "Ledger", "Bytes"]),
         tests("LoopTests", ["Loop", "Telemetry"]),
         tests("PoolTests", ["Pool"]),
-        tests("RedisTests", ["Redis", "Loop", "Bytes"]),
+        tests("RedisTests", ["Redis", "Loop", "Bytes", "Telemetry"]),
         tests("PostgresTests", ["Postgres", "Loop", "Bytes"]),
         tests("KafkaTests", ["Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
