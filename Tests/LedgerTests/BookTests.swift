@@ -2,58 +2,170 @@ import Ledger
 import Testing
 
 @Suite struct BookTests {
-    let tenant = TenantID(1)
-    let now = Timestamp(microseconds: 1_000_000)
+    typealias F = Fixtures
 
-    func key(_ name: String) -> AccountKey { AccountKey(tenant: tenant, account: AccountID(name)!) }
-
-    func envelope(_ number: UInt64, _ command: Command, fingerprint: UInt64? = nil) -> Envelope {
-        Envelope(
-            id: OperationID(high: 0, low: number), tenant: tenant, fingerprint: Fingerprint(high: 0, low: fingerprint ?? number),
-            acceptedAt: now,
-            command: command)
-    }
-
-    @Test func `a deposit and a payment that depends on it settle in one batch`() {
+    @Test func `a deposit and a payment that depends on it settle in the batch that opens their accounts`() throws {
         var book = Book()
-        for name in ["world", "alice", "bob"] { book.learnAbsent(key(name)) }
-        let czk = Currency("CZK")!
-        var number: UInt64 = 0
-        func decide(_ command: Command) -> Outcome {
-            number += 1
-            return book.decide(envelope(number, command), at: now, newAccountNumber: Int64(number))
+        for name in ["world", "alice", "bob"] { book.learnAbsent(F.key(name)) }
+        guard case .opened(let world) = book.decide(1, F.open("world", kind: .external)) else {
+            Issue.record("not opened")
+            return
         }
-        for (name, kind) in [("world", AccountKind.external), ("alice", .normal), ("bob", .normal)] {
-            let outcome = decide(.openAccount(OpenAccount(account: AccountID(name)!, currency: czk, kind: kind, overdraftLimit: 0)))
-            guard case .opened = outcome else {
-                Issue.record("\(outcome)")
-                return
-            }
-        }
-        func pay(_ from: String, _ to: String, _ amount: Int64) -> Command {
-            .pay(Pay(debit: AccountID(from)!, credit: AccountID(to)!, amount: amount, currency: czk))
-        }
-        guard case .payment(let deposit) = decide(pay("world", "alice", 100)) else { return }
-        #expect(deposit.status == .settled)
-        guard case .payment(let payment) = decide(pay("alice", "bob", 60)) else { return }
+        #expect(world.revision == 1 && world.sequence == 0 && world.number == 1 && world.openedAt == F.now)
+        _ = book.decide(2, F.open("alice"))
+        _ = book.decide(3, F.open("bob"))
+        #expect(book.decide(4, F.pay("world", "alice", 100)).payment?.status == .settled)
+        let payment = try #require(book.decide(5, F.pay("alice", "bob", 60)).payment)
         #expect(payment.status == .settled)
         #expect(payment.debitResult == LegResult(sequence: 2, postedAfter: 40, revision: 3))
-        guard case .payment(let refused) = decide(pay("alice", "bob", 41)) else { return }
-        #expect(refused.declineReason == .insufficientFunds)
-        #expect(book.effects.opened.count == 3)
-        #expect(book.effects.movements.count == 2)
-        #expect(book.effects.payments.count == 3)
-        #expect(book.account(key("world"))?.posted == -100)
+        #expect(payment.creditResult == LegResult(sequence: 1, postedAfter: 60, revision: 2))
+        #expect(book.decide(6, F.pay("alice", "bob", 41)).payment?.declineReason == .insufficientFunds)
+
+        let effects = book.effects
+        #expect(effects.opened.map(\.posted) == [-100, 40, 60])
+        #expect(effects.opened.map(\.revision) == [2, 3, 2])
+        #expect(effects.changed.isEmpty)
+        #expect(effects.movements.map(\.amount) == [100, 60])
+        #expect(effects.payments.map(\.payment.status) == [.settled, .settled, .declined])
+        #expect(effects.payments.map(\.fingerprint.low) == [4, 5, 6])
+    }
+
+    @Test func `an account that was known is stored once a batch however often it changed`() {
+        var book = Book()
+        book.learn(F.account("a", number: 1))
+        book.learn(F.account("b", number: 2))
+        for number in 1...5 { _ = book.decide(UInt64(number), F.pay("a", "b", 10)) }
+        _ = book.decide(6, F.pay("b", "a", 7))
+        let effects = book.effects
+        #expect(effects.changed.map(\.expectedRevision) == [2, 2])
+        #expect(effects.changed.map(\.account.revision) == [8, 8])
+        #expect(effects.changed.map(\.account.sequence) == [7, 7])
+        #expect(effects.changed.map(\.account.posted) == [957, 1043])
+        #expect(effects.opened.isEmpty)
+
+        book.commit()
+        _ = book.decide(7, F.pay("a", "b", 1))
+        #expect(book.effects.changed.map(\.expectedRevision) == [8, 8])
+        #expect(book.effects.payments.count == 1)
+    }
+
+    @Test func `an account opened in one batch is a known one in the next`() {
+        var book = Book()
+        book.learnAbsent(F.key("a"))
+        book.learn(F.account("b", number: 9))
+        _ = book.decide(1, F.open("a"))
+        book.commit()
+        #expect(book.effects.opened.isEmpty && book.effects.changed.isEmpty)
+        _ = book.decide(2, F.pay("b", "a", 5))
+        #expect(book.effects.opened.isEmpty)
+        #expect(book.effects.changed.map(\.expectedRevision) == [2, 1])
+    }
+
+    @Test func `a payment to an absent account is declined and one after its opening in the same batch settles`() {
+        var book = Book()
+        book.learn(F.account("a", number: 1))
+        book.learnAbsent(F.key("b"))
+        #expect(book.decide(1, F.pay("a", "b", 5)).payment?.declineReason == .accountNotFound)
+        _ = book.decide(2, F.open("b"))
+        #expect(book.decide(3, F.pay("a", "b", 5)).payment?.status == .settled)
+        #expect(book.decide(4, F.open("b")) == .accountDeclined(F.key("b"), .accountExists))
+        #expect(book.effects.opened.count == 1)
+    }
+
+    @Test func `a batch of refusals changes no account`() {
+        var book = Book()
+        book.learn(F.account("a", number: 1))
+        book.learnAbsent(F.key("b"))
+        _ = book.decide(1, F.pay("a", "b", 5))
+        _ = book.decide(2, F.open("a"))
+        let effects = book.effects
+        #expect(effects.changed.isEmpty && effects.opened.isEmpty && effects.movements.isEmpty)
+        #expect(effects.payments.count == 1)
+        #expect(book.account(F.key("a")) == F.account("a", number: 1))
+    }
+
+    @Test func `absence is forgotten with the batch and presence is not`() {
+        var book = Book()
+        book.learn(F.account("a", number: 1))
+        book.learnAbsent(F.key("b"))
+        #expect(book.knows(F.key("b")) && book.accountsKnown == 2 && book.account(F.key("b")) == nil)
+        book.commit()
+        #expect(!book.knows(F.key("b")) && book.knows(F.key("a")) && book.accountsKnown == 1)
+        book.learn(F.account("b", number: 2))
+        #expect(book.decide(1, F.pay("a", "b", 1)).payment?.status == .settled)
     }
 
     @Test func `a repeated id is told again and the same id for another request moves nothing`() {
         var book = Book()
-        book.learnAbsent(key("a"))
-        let open = Command.openAccount(OpenAccount(account: AccountID("a")!, currency: Currency("EUR")!, kind: .normal, overdraftLimit: 0))
-        _ = book.decide(envelope(1, open), at: now, newAccountNumber: 1)
-        #expect(book.decide(envelope(1, open), at: now, newAccountNumber: 2) == .repeated)
-        #expect(book.decide(envelope(1, open, fingerprint: 9), at: now, newAccountNumber: 2) == .keyReused)
-        book.learn(PriorDecision(fingerprint: Fingerprint(high: 0, low: 7)), of: OperationID(high: 0, low: 7))
-        #expect(book.decide(envelope(7, open), at: now, newAccountNumber: 2) == .repeated)
+        book.learn(F.account("a", number: 1))
+        book.learn(F.account("b", number: 2))
+        book.learnAbsent(F.key("c"))
+        _ = book.decide(1, F.pay("a", "b", 5))
+        _ = book.decide(2, F.pay("a", "c", 5))
+        _ = book.decide(3, F.open("c"))
+        book.learn(PriorDecision(fingerprint: Fingerprint(high: 0, low: 4)), of: OperationID(high: 0, low: 4))
+        let before = book.effects
+        for number: UInt64 in 1...4 {
+            #expect(book.decide(number, F.pay("a", "b", 5)) == .repeated)
+            #expect(book.decide(number, F.pay("a", "b", 6), fingerprint: 99) == .keyReused)
+            #expect(book.decide(number, F.open("d"), fingerprint: 99) == .keyReused)
+        }
+        #expect(book.effects.payments.count == before.payments.count)
+        #expect(book.effects.movements == before.movements)
+        #expect(book.account(F.key("a"))?.posted == 995)
+    }
+
+    @Test func `two tenants with accounts of the same name do not meet`() {
+        let other = TenantID(2)
+        var book = Book()
+        book.learn(F.account("a", number: 1))
+        book.learn(F.account("b", number: 2))
+        let foreign = Envelope(
+            id: OperationID(high: 0, low: 1), tenant: other, fingerprint: Fingerprint(high: 0, low: 1), acceptedAt: F.now,
+            command: F.pay("a", "b", 5))
+        for key in foreign.accounts { book.learnAbsent(key) }
+        #expect(book.decide(foreign, at: F.now, newAccountNumber: 0).payment?.declineReason == .accountNotFound)
+        #expect(book.account(F.key("a"))?.posted == 1000)
+    }
+
+    @Test func `what the owner forgot to teach stops the process instead of guessing`() async {
+        await #expect(processExitsWith: .failure) {
+            var book = Book()
+            book.learn(Fixtures.account("a", number: 1))
+            _ = book.decide(1, Fixtures.pay("a", "b", 1))
+        }
+        await #expect(processExitsWith: .failure) {
+            var book = Book()
+            _ = book.decide(1, Fixtures.open("a"))
+        }
+    }
+
+    @Test func `learning anew over a change that is not stored stops the process`() async {
+        await #expect(processExitsWith: .failure) {
+            var book = Book()
+            book.learn(Fixtures.account("a", number: 1))
+            book.learn(Fixtures.account("b", number: 2))
+            _ = book.decide(1, Fixtures.pay("a", "b", 1))
+            book.learn(Fixtures.account("a", number: 1))
+        }
+        await #expect(processExitsWith: .failure) {
+            var book = Book()
+            book.learn(Fixtures.account("a", number: 1))
+            book.learnAbsent(Fixtures.key("a"))
+        }
+    }
+
+    @Test func `what the door lets in by mistake stops the process instead of moving money`() async {
+        await #expect(processExitsWith: .failure) {
+            var book = Book()
+            book.learn(Fixtures.account("a", number: 1))
+            _ = book.decide(1, Fixtures.pay("a", "a", 1))
+        }
+        await #expect(processExitsWith: .failure) {
+            var book = Book()
+            book.learn(Fixtures.account("a", number: 1))
+            book.learn(Fixtures.account("b", number: 2))
+            _ = book.decide(1, Fixtures.pay("a", "b", -1))
+        }
     }
 }

@@ -1,0 +1,177 @@
+import Glibc
+import Ledger
+import Testing
+
+/// Random logs, in random batches with random failures, against the reference: what is decided and stored may depend on
+/// the log alone, not on where batches end, what is forgotten, how often storing fails or who tries again.
+@Suite struct ModelTests {
+    static let runs = 600
+    static let commandsPerRun = 200
+
+    /// `SLUICE_TEST_SEED` repeats a run that failed: its seed is then the first.
+    static func firstSeed() -> UInt64 {
+        if let text = unsafe getenv("SLUICE_TEST_SEED"), let seed = UInt64(unsafe String(cString: text)) { return seed }
+        return UInt64.random(in: 0...UInt64.max / 2)
+    }
+
+    @Test func `120000 random commands come out as the reference says`() {
+        let first = Self.firstSeed()
+        print("ModelTests: \(Self.runs) runs of \(Self.commandsPerRun) commands, seeds from \(first)")
+        var coverage: Set<String> = []
+        for offset in 0..<Self.runs {
+            var run = ModelRun(seed: first &+ UInt64(offset), commands: Self.commandsPerRun)
+            if let fault = run.play() {
+                Issue.record("SLUICE_TEST_SEED=\(run.seed): \(fault)")
+                return
+            }
+            coverage.formUnion(run.coverage)
+        }
+        // A model that never meets a case proves nothing about it.
+        let reasons = DeclineReason.allCases.filter { $0 != .idempotencyKeyReused && $0 != .accountExists }
+        let expected =
+            reasons.map { "\($0.code)" } + ["settled", "opened", "exists", "repeated", "reused", "stale owner refused", "lost", "forgot"]
+        #expect(Set(expected).subtracting(coverage).isEmpty)
+    }
+}
+
+/// One log, played to its end.
+private struct ModelRun {
+    let seed: UInt64
+    private(set) var coverage: Set<String> = []
+    private let world: RandomWorld
+    private let expected: [ReferenceLedger.Verdict]
+    private let reference: ReferenceLedger
+    private var storage: SimulatedStorage
+    private var book = Book()
+    private var random: SplitMix
+
+    init(seed: UInt64, commands: Int) {
+        self.seed = seed
+        world = RandomWorld(seed: seed, commands: commands)
+        var reference = ReferenceLedger(world.accounts)
+        expected = world.log.map { reference.judge($0) }
+        self.reference = reference
+        storage = SimulatedStorage(world.accounts)
+        random = SplitMix(seed: ~seed)
+    }
+
+    /// What went wrong; nil when nothing did.
+    mutating func play() -> String? {
+        var next = 0
+        var stale: (end: Int, effects: Book.Effects)?
+        while next < world.log.count {
+            let end = min(next + 1 + random.below(random.chance(50) ? 4 : 40), world.log.count)
+            var operations: [(OperationID, Fingerprint)] = []
+            teach(next..<end)
+            for index in next..<end {
+                if let fault = decide(index, &operations) { return fault }
+            }
+            let effects = book.effects
+            if random.chance(15) {
+                // The worker dies before it stores, and another starts with nothing; what the dead one had decided
+                // arrives at the storage after the other has stored the same commands.
+                coverage.insert("lost")
+                stale = (end, effects)
+                book = Book()
+                continue
+            }
+            do { try storage.store(effects, operations: operations) } catch { return "batch \(next)..<\(end) was refused: \(error)" }
+            if let late = stale, late.end <= end {
+                if let fault = refuse(late.effects) { return fault }
+                stale = nil
+            }
+            next = end
+            if random.chance(10) {
+                // It dies after storing and before it knows.
+                book = Book()
+            } else {
+                book.commit()
+                if random.chance(20) {
+                    book.shrink(to: random.below(6))
+                    coverage.insert("forgot")
+                }
+            }
+        }
+        return compare()
+    }
+
+    /// Storage must refuse what it has in other batches already, by the revisions alone when an account changed.
+    private mutating func refuse(_ late: Book.Effects) -> String? {
+        guard !late.changed.isEmpty else { return nil }
+        var copy = storage
+        do {
+            try copy.store(late, operations: [])
+            return "a stale owner stored its batch"
+        } catch {
+            coverage.insert("stale owner refused")
+            return error == .revisionMoved ? nil : "a stale owner was refused as \(error) only"
+        }
+    }
+
+    /// Teaches what the commands depend on and the book does not know, as a worker does.
+    private mutating func teach(_ range: Range<Int>) {
+        for index in range {
+            let envelope = world.log[index].envelope
+            if let fingerprint = storage.decisions[envelope.id] { book.learn(PriorDecision(fingerprint: fingerprint), of: envelope.id) }
+            for key in envelope.accounts where !book.knows(key) {
+                if let account = storage.accounts[key] { book.learn(account) } else { book.learnAbsent(key) }
+            }
+        }
+    }
+
+    private mutating func decide(_ index: Int, _ operations: inout [(OperationID, Fingerprint)]) -> String? {
+        let record = world.log[index]
+        let outcome = book.decide(record.envelope, at: record.now, newAccountNumber: record.accountNumber)
+        let verdict: ReferenceLedger.Verdict
+        switch outcome {
+        case .repeated:
+            verdict = .repeated
+            coverage.insert("repeated")
+        case .keyReused:
+            verdict = .reused
+            coverage.insert("reused")
+        case .opened(let account):
+            verdict = .opened
+            coverage.insert("opened")
+            guard account.revision == 1, account.posted == 0, account.number == record.accountNumber else { return "opened \(account)" }
+            operations.append((record.envelope.id, record.envelope.fingerprint))
+        case .accountDeclined(_, let reason):
+            guard reason == .accountExists else { return "refused with \(reason)" }
+            verdict = .exists
+            coverage.insert("exists")
+            operations.append((record.envelope.id, record.envelope.fingerprint))
+        case .payment(let payment):
+            guard payment.id == record.envelope.id, payment.tenant == record.envelope.tenant, payment.decidedAt == record.now,
+                .pay(payment.request) == record.envelope.command
+            else { return "command \(index) became \(payment)" }
+            if let debit = payment.debitResult, let credit = payment.creditResult, payment.status == .settled {
+                verdict = .settled(debit: debit, credit: credit)
+                coverage.insert("settled")
+            } else if let reason = payment.declineReason, payment.status == .declined {
+                verdict = .declined(reason)
+                coverage.insert("\(reason.code)")
+            } else {
+                return "neither settled nor declined: \(payment)"
+            }
+        }
+        return verdict == expected[index] ? nil : "command \(index): \(verdict), where the reference says \(expected[index])"
+    }
+
+    /// Storage against the reference, and against the promises themselves.
+    private func compare() -> String? {
+        let accounts = reference.accounts
+        guard accounts.count == storage.accounts.count else { return "\(storage.accounts.count) accounts, not \(accounts.count)" }
+        var sums: [Currency: Int64] = [:]
+        for account in accounts {
+            guard let stored = storage.accounts[account.key] else { return "\(account.key) is missing" }
+            guard stored == account else { return "stored \(stored), not \(account)" }
+            let entries = storage.entries[account.number] ?? []
+            guard entries.map(\.amount) == reference.entries.filter({ $0.account == account.key }).map(\.amount) else {
+                return "the entries of \(account.key) differ"
+            }
+            sums[account.currency, default: 0] += entries.reduce(0) { $0 + $1.amount }
+        }
+        for (currency, sum) in sums where sum != 0 { return "\(sum) \(currency) came from nowhere" }
+        return nil
+    }
+}
