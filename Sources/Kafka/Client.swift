@@ -91,6 +91,13 @@ final class Client {
         return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaError(code, isFatal: true)
     }
 
+    /// The cluster's identity from the last metadata; nil before that. Does not wait.
+    var clusterID: String? {
+        guard let text = unsafe rd_kafka_clusterid(raw, 0) else { return nil }
+        defer { unsafe rd_kafka_mem_free(raw, text) }
+        return unsafe String(cString: text)
+    }
+
     private func wake() {
         let code = sluice_eventfd_drain(wakeDescriptor)
         precondition(code == 0, "a Kafka client's eventfd is broken")

@@ -23,7 +23,7 @@ public final class Producer {
     private let configuration: ProducerConfiguration
     private let onReport: (UInt64, DeliveryReport) -> Void
     private let onReplaced: (KafkaError) -> Void
-    private var phase = Phase.open
+    private var phase = Phase.closed
     private var table: InFlightTable
     private var live: ProducerInstance?
     /// Those that turned fatal, until their last report and then until their threads have ended.
@@ -51,6 +51,7 @@ public final class Producer {
         self.onReplaced = onReplaced
         table = InFlightTable(capacity: configuration.queueMessagesMax)
         live = try makeInstance()
+        phase = .open
     }
 
     deinit { precondition(phase == .closed, "a producer was released without being closed") }

@@ -157,7 +157,7 @@ enum Command {
 
     static func spawn(_ arguments: [String], diesWithThread: Bool) -> pid_t {
         let argv: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { unsafe argv.forEach { unsafe free($0) } }
+        defer { for index in unsafe argv.indices { unsafe free(argv[index]) } }
         return unsafe argv.withUnsafeBufferPointer { argv in
             var request = unsafe sluice_spawn_request(
                 path: argv[0]!, argv: argv.baseAddress!, envp: environ, directory: nil, standard_input: -1, standard_output: -1,

@@ -1,0 +1,39 @@
+internal import CRdkafka
+internal import Telemetry
+
+/// An `rd_kafka_t` without a loop, for command-line tools: every call waits.
+@safe
+final class BlockingClient {
+    let raw: OpaquePointer
+    let queue: OpaquePointer
+
+    /// - Parameter settings: besides those of the configuration.
+    init(_ configuration: KafkaConfiguration, settings: [(String, String)] = []) throws(KafkaError) {
+        let raw = unsafe try ClientSettings.makeClient(
+            RD_KAFKA_CONSUMER,
+            settings: configuration.settings + [
+                // Needed to assign a partition by hand; no group is ever joined.
+                ("group.id", "sluice-tools"), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
+                ("auto.offset.reset", "error"), ("allow.auto.create.topics", "false"),
+            ] + settings, extra: configuration.extra, events: RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_ERROR)
+        guard let queue = unsafe rd_kafka_queue_get_main(raw) else { preconditionFailure("a client without a queue") }
+        unsafe self.raw = raw
+        unsafe self.queue = queue
+        unsafe rd_kafka_set_log_queue(raw, queue)
+    }
+
+    deinit {
+        writeLogs()
+        unsafe rd_kafka_queue_destroy(queue)
+        unsafe rd_kafka_destroy(raw)
+    }
+
+    /// What the library said in the meantime: why a wait ran out.
+    private func writeLogs() {
+        let log = ClientLog()
+        while let event = unsafe rd_kafka_queue_poll(queue, 0) {
+            if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG { unsafe log.write(event) }
+            unsafe rd_kafka_event_destroy(event)
+        }
+    }
+}
