@@ -5,7 +5,7 @@ import Ledger
 struct SimulatedStorage {
     enum Refusal: Error, Equatable {
         /// The unique account, the compare-and-set on the revision, the unique operation id.
-        case accountTaken, revisionMoved, idTaken
+        case accountTaken, accountTwice, revisionMoved, idTaken
         /// What the worker's SQL takes on trust, checked here.
         case entryOutOfOrder, accountDoesNotMatchEntries, paymentDoesNotMatchMovement, revisionNotOnePerChange
     }
@@ -34,6 +34,8 @@ struct SimulatedStorage {
         // Compare-and-set first: a stale owner must be found out by it alone, whatever else would find it.
         for change in effects.changed where accounts[change.account.key]?.revision != change.expectedRevision { throw .revisionMoved }
         for account in effects.opened where accounts[account.key] != nil { throw .accountTaken }
+        let keys = effects.changed.map(\.account.key) + effects.opened.map(\.key)
+        guard Set(keys).count == keys.count else { throw .accountTwice }
         for (id, fingerprint) in effects.payments.map({ ($0.payment.id, $0.fingerprint) }) + operations
         where decisions.updateValue(fingerprint, forKey: id) != nil {
             throw .idTaken
