@@ -1,0 +1,324 @@
+public import Loop
+internal import Telemetry
+
+/// One pipelined, non-blocking connection to PostgreSQL on one loop, made again whenever it is lost.
+///
+/// Any number of executions may be in flight; each is one implicit transaction and one round trip, and is answered
+/// exactly once, in order. Everything is called on the loop's thread. The owner keeps the session as long as it wants
+/// answers: released, it closes and answers nothing more.
+public final class PostgresSession {
+    public enum State: Equatable, Sendable { case connecting, ready, waitingToReconnect, closed }
+
+    /// The answers in the order of the queries, or why none of them had an effect, or is known to have had one.
+    public typealias Completion = (Result<[Rows], PostgresError>) -> Void
+
+    enum Ticket {
+        case execute(Completion)
+        case prepare(Statement)
+        case setUp
+        case setUpLast
+    }
+
+    /// Why there was no connection the last time; nil once it is ready.
+    public private(set) var lastFailure: PostgresError?
+
+    private let loop: EventLoop
+    private let configuration: PostgresConfiguration
+    private let target: Result<ConnectionTarget, PostgresError>
+    private let onStateChange: (State) -> Void
+    private var machine = SessionMachine()
+    private var notified = State.waitingToReconnect
+    private var isBrokenWhileSending = false
+    private var hasLoggedLoss = false
+    private var pipeline = Pipeline<Ticket, Rows>()
+    private var preparedNames = PreparedNames()
+    private var connection: ConnectionHandle?
+    private var watch: DescriptorWatch?
+    private var timer: LoopTimer?
+    private var deadlineTimer: LoopTimer?
+
+    /// Begins to connect in the loop's next turn. `onStateChange` is called on each change, never from within a call
+    /// other than `close`.
+    public init(loop: EventLoop, configuration: PostgresConfiguration, onStateChange: @escaping (State) -> Void = { _ in }) {
+        precondition(configuration.inFlightMax > 0 && configuration.queryDeadlineMilliseconds > 0)
+        self.loop = loop
+        self.configuration = configuration
+        self.onStateChange = onStateChange
+        target = Result { () throws(PostgresError) in try ConnectionTarget(configuration.connectionString) }
+        timer = LoopTimer(loop: loop) { [unowned self] in handle(isBrokenWhileSending ? .failed : .timerFired) }
+        deadlineTimer = LoopTimer(loop: loop) { [unowned self] in checkDeadline() }
+        timer?.arm(afterMilliseconds: 0)
+    }
+
+    deinit { watch?.cancel() }
+
+    public var state: State {
+        switch machine.state {
+        case .connecting, .settingUp: .connecting
+        case .ready: .ready
+        case .waiting: .waitingToReconnect
+        case .closed: .closed
+        }
+    }
+
+    public var isReady: Bool { machine.state == .ready && !isBrokenWhileSending }
+
+    /// Executions sent and not answered.
+    public private(set) var inFlight = 0
+
+    /// What the server last said of itself: true on a standby, false on a primary or without a connection.
+    public var isStandby: Bool { isReady && connection?.isStandby == true }
+
+    /// Sends the queries as one implicit transaction: committed when all succeed, without effect when one fails.
+    ///
+    /// The completion is called exactly once, later, on the loop. The parameters are copied before this returns.
+    /// - Returns: false, and nothing was sent, when not ready or when `inFlightMax` are in flight.
+    public func execute(_ queries: [Query], completion: @escaping Completion) -> Bool {
+        inFlight < configuration.inFlightMax && executeUnbounded(queries, completion: completion)
+    }
+
+    /// For what must get through when a flood of executions fills the bound: lag probes.
+    func executeUnbounded(_ queries: [Query], completion: @escaping Completion) -> Bool {
+        precondition(!queries.isEmpty, "nothing to execute")
+        guard isReady, let connection else { return false }
+        let sent = prepare(queries, on: connection) && queries.allSatisfy { send($0, on: connection) } && connection.sendSync()
+        guard sent else {
+            // Without its synchronisation nothing of it can be committed. The loss itself is handled in a turn of its own.
+            Log.warning("a PostgreSQL query could not be sent", .text("reason", connection.message))
+            isBrokenWhileSending = true
+            timer?.arm(afterMilliseconds: 0)
+            return false
+        }
+        track(.execute(completion), queries: queries.count)
+        inFlight += 1
+        return true
+    }
+
+    /// Fails everything in flight with `.cancelled` and connects anew: there is no other way to be sure that no answer comes.
+    public func cancelAll() {
+        guard isReady, inFlight > 0 else { return }
+        handle(.failed, answering: .cancelled)
+    }
+
+    /// Fails everything in flight with `.cancelled`, before it returns, and connects no more.
+    public func close() { handle(.close) }
+
+    // MARK: Sending
+
+    /// Prepares what this connection has not seen, in a segment of its own before the queries: a failing execution then
+    /// cannot undo it, and it costs no round trip.
+    private func prepare(_ queries: [Query], on connection: ConnectionHandle) -> Bool {
+        for query in queries where preparedNames[query.statement] == nil {
+            let name = preparedNames.add(query.statement)
+            guard connection.sendPrepare(name: name, sql: query.statement.sql), connection.sendSync() else { return false }
+            track(.prepare(query.statement), queries: 1)
+        }
+        return true
+    }
+
+    private func send(_ query: Query, on connection: ConnectionHandle) -> Bool {
+        connection.send(prepared: preparedNames[query.statement]!, query.parameters)
+    }
+
+    private func track(_ ticket: Ticket, queries: Int) {
+        let deadline = loop.nowNanoseconds + UInt64(configuration.queryDeadlineMilliseconds) * 1_000_000
+        pipeline.sent(ticket, queries: queries, deadlineNanoseconds: deadline)
+        if deadlineTimer?.isArmed == false { deadlineTimer?.arm(afterMilliseconds: configuration.queryDeadlineMilliseconds) }
+        flush()
+    }
+
+    /// Writes what libpq has queued; what the socket does not take now follows when it is writable.
+    private func flush() {
+        guard let connection, let watch else { return }
+        watch.interest = connection.flush() == .flushed ? .read : [.read, .write]
+    }
+
+    // MARK: Receiving
+
+    private func isReady(_ readiness: Readiness) {
+        guard let connection else { return }
+        if readiness.contains(.write) { flush() }
+        guard readiness.contains(.read) else { return }
+        let alive = connection.consumeInput()
+        takeResults(of: connection)
+        guard !alive, self.connection === connection else { return }
+        lastFailure = .connectFailed(message: connection.message)
+        handle(.failed)
+    }
+
+    /// Hands out every result that is complete. A completion may close the session, so the connection is compared each time.
+    private func takeResults(of connection: ConnectionHandle) {
+        var nulls = 0
+        while self.connection === connection, !connection.isBusy {
+            guard let result = connection.nextResult() else {
+                // One null ends each query's results; two in a row mean that there is nothing more.
+                nulls += 1
+                if nulls > 1 { break }
+                continue
+            }
+            nulls = 0
+            take(result)
+        }
+    }
+
+    private func take(_ result: ResultHandle) {
+        let event: Pipeline<Ticket, Rows>.Event =
+            switch result.status {
+            case .rows, .done: .answered(Rows(result))
+            case .failed, .unexpected: .failed(result.error)
+            case .aborted: .aborted
+            case .synchronised: .synchronised
+            }
+        switch pipeline.handle(event) {
+        case .none: break
+        case .finished(let ticket, let result): finish(ticket, result)
+        case .violated:
+            Log.error("PostgreSQL answered what was not asked")
+            handle(.failed)
+        }
+    }
+
+    private func finish(_ ticket: Ticket, _ result: Result<[Rows], PostgresError>) {
+        switch ticket {
+        case .execute(let completion):
+            inFlight -= 1
+            completion(result.mapError { preparedNames.answer(for: $0) })
+        case .prepare(let statement):
+            if case .failure(let error) = result { preparedNames.refuse(statement, error) }
+        case .setUp, .setUpLast:
+            if case .failure(let error) = result {
+                lastFailure = error
+                handle(.failed)
+            } else if case .setUpLast = ticket {
+                handle(.setUpFinished)
+            }
+        }
+    }
+
+    private func checkDeadline() {
+        guard let deadline = pipeline.firstDeadlineNanoseconds else { return }
+        let now = loop.nowNanoseconds
+        guard now >= deadline else {
+            deadlineTimer?.arm(afterMilliseconds: Int((deadline - now) / 1_000_000) + 1)
+            return
+        }
+        handle(.deadlinePassed)
+    }
+
+    // MARK: Connecting
+
+    /// `answering`: what those in flight get in place of what the action says.
+    private func handle(_ event: SessionMachine.Event, answering answer: PostgresError? = nil) {
+        var unanswered: [(ticket: Ticket, error: PostgresError)] = []
+        switch machine.handle(event, jitter: .random(in: 0...UInt64.max)) {
+        case .none: return
+        case .connect(let rotation): connect(rotation: rotation)
+        case .setUp: setUp()
+        case .announceReady: announceReady()
+        case .dropAndWait(let milliseconds, let reason):
+            logLoss(reason, event)
+            unanswered = release(answering: answer, cancels: event == .deadlinePassed && configuration.cancelsAtDeadline)
+            timer?.arm(afterMilliseconds: milliseconds)
+        case .drop:
+            unanswered = release(answering: .cancelled, cancels: false)
+            timer?.cancel()
+        }
+        if state != notified {
+            notified = state
+            onStateChange(state)
+        }
+        // Last, because a completion may execute again or close.
+        for (ticket, error) in unanswered {
+            if case .execute(let completion) = ticket { completion(.failure(error)) }
+        }
+    }
+
+    private func connect(rotation: Int) {
+        timer?.arm(afterMilliseconds: configuration.connectTimeoutMilliseconds)
+        switch target {
+        case .failure(let error):
+            lastFailure = error
+            handle(.failed)
+        case .success(let target):
+            let connection = ConnectionHandle(options: target.options(rotation: rotation, defaults: configuration.connectDefaults))
+            self.connection = connection
+            // libpq wants the first poll when the socket is writable.
+            if connection.isBroken { connectFailed() } else { watchConnecting(.write) }
+        }
+    }
+
+    private func watchConnecting(_ interest: Readiness) {
+        guard let connection else { return }
+        let watch = DescriptorWatch(loop: loop, descriptor: connection.socket) { [unowned self] _ in continueConnecting() }
+        watch.interest = interest
+        self.watch = watch
+    }
+
+    private func continueConnecting() {
+        watch?.cancel()
+        switch connection?.continueConnecting() {
+        case .wantsRead: watchConnecting(.read)
+        case .wantsWrite: watchConnecting(.write)
+        case .connected: handle(.connected)
+        case .failed, nil: connectFailed()
+        }
+    }
+
+    private func connectFailed() {
+        lastFailure = .connectFailed(message: connection?.message ?? "no connection")
+        handle(.failed)
+    }
+
+    /// The session's commands and the declared statements, as two transactions in one round trip.
+    private func setUp() {
+        guard let connection, connection.enterPipeline() else { return connectFailed() }
+        let watch = DescriptorWatch(loop: loop, descriptor: connection.socket) { [unowned self] in isReady($0) }
+        watch.interest = .read
+        self.watch = watch
+        let commands = configuration.setUpCommands
+        if !commands.isEmpty {
+            guard commands.allSatisfy(connection.send(command:)), connection.sendSync() else { return connectFailed() }
+            track(.setUp, queries: commands.count)
+        }
+        for statement in configuration.statements {
+            guard connection.sendPrepare(name: preparedNames.add(statement), sql: statement.sql) else { return connectFailed() }
+        }
+        guard connection.sendSync() else { return connectFailed() }
+        track(.setUpLast, queries: configuration.statements.count)
+    }
+
+    private func announceReady() {
+        timer?.cancel()
+        lastFailure = nil
+        if hasLoggedLoss { Log.info("PostgreSQL is back", .text("application", configuration.applicationName)) }
+        hasLoggedLoss = false
+    }
+
+    /// The first loss of a row of them: the reconnects that fail the same way would only repeat it.
+    private func logLoss(_ reason: SessionMachine.DropReason, _ event: SessionMachine.Event) {
+        if reason == .timedOut {
+            lastFailure = event == .deadlinePassed ? .timedOut : .connectFailed(message: "no connection within the time allowed")
+        }
+        guard !hasLoggedLoss else { return }
+        hasLoggedLoss = true
+        Log.warning(
+            "PostgreSQL is lost", .text("application", configuration.applicationName),
+            .text("reason", lastFailure?.description ?? ""), .integer("in_flight", inFlight))
+    }
+
+    /// Lets go of the connection. Returns what was in flight, oldest first, and what to answer it.
+    private func release(answering answer: PostgresError?, cancels: Bool) -> [(ticket: Ticket, error: PostgresError)] {
+        if cancels, let request = connection?.cancelRequest() { Canceller.send(request) }
+        watch?.cancel()
+        watch = nil
+        connection = nil
+        deadlineTimer?.cancel()
+        inFlight = 0
+        isBrokenWhileSending = false
+        preparedNames.removeAll()
+        let now = loop.nowNanoseconds
+        return pipeline.removeAll().map { ticket, deadline in
+            (ticket, answer ?? (deadline <= now ? .timedOut : .lost(afterSending: true)))
+        }
+    }
+}
