@@ -1,0 +1,70 @@
+import Glibc
+
+/// nginx as the API gateway of one system.
+struct NginxPlan: Sendable {
+    let layout: Layout
+    let ports: Ports
+    let user: ServiceUser?
+    /// Sockets of each gateway, one per thread.
+    let threads: Int
+    let executable: String
+    let workers: Int
+    /// The hard limit on descriptors of this process, which nginx's workers cannot exceed.
+    let descriptorsMax: UInt64
+
+    /// Two descriptors for each proxied client; a bound for machines with a huge hard limit.
+    static let descriptorsWanted: UInt64 = 65_536
+    static let includes = ["log.conf", "maps.conf", "problems.conf", "proxy.conf"]
+
+    func writeFiles() throws(StandaloneError) {
+        // The included files are copied, so that a running system does not change with the sources.
+        for name in NginxPlan.includes {
+            let source = "\(layout.home)/nginx/\(name)"
+            guard let text = SystemCall.readFile(source) else {
+                throw .brokenSetup("\(source) is missing: it comes with Sluice; restore it or pass --home")
+            }
+            try SystemCall.writeFile("\(layout.nginx)/\(name)", text, mode: 0o644)
+        }
+        let template = try Template(file: layout.home + "/nginx/sluice.conf.template")
+        try SystemCall.writeFile(layout.nginx + "/nginx.conf", try rendered(template), mode: 0o644)
+        try SystemCall.makeFolder(layout.nginx + "/temp", mode: user == nil ? 0o700 : 0o711)
+    }
+
+    func rendered(_ template: Template) throws(StandaloneError) -> String {
+        let servers = servers().map { "        server unix:\($0) max_fails=0;" }.joined(separator: "\n")
+        let descriptors = min(NginxPlan.descriptorsWanted, descriptorsMax)
+        return try template.rendered([
+            "DATA": layout.data,
+            "LOGS": layout.logs,
+            "RUN": layout.run,
+            "PORT": "\(ports[.nginx])",
+            "USER": user.map { "user \($0.name);" } ?? "",
+            "WORKERS": "\(workers)",
+            "DESCRIPTORS": "\(descriptors)",
+            "CONNECTIONS": "\(descriptors / 2)",
+            "PAYMENTS_SERVERS": servers,
+            "INQUIRIES_SERVERS": servers,
+        ])
+    }
+
+    /// Alternating between the gateways, so that nginx's next choice after a dead one is the other's.
+    private func servers() -> [String] {
+        (0..<threads).flatMap { thread in
+            ApplicationPlans.gateways.map { "\(layout.gatewaySocketPrefix($0)).\(thread)" }
+        }
+    }
+
+    func plan(stage: Int) -> ProcessPlan {
+        ProcessPlan(
+            name: "nginx", stage: stage, executable: executable,
+            // Without -e the compiled-in log outside the data folder is opened first.
+            arguments: ["-e", "stderr", "-p", layout.nginx, "-c", layout.nginx + "/nginx.conf"],
+            environment: ["PATH": "/usr/sbin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"], directory: "/",
+            log: layout.log("nginx"), address: ports.address(.nginx),
+            // A killed nginx leaves its socket, and does not remove one that stands there.
+            before: [.remove(layout.nginxSocket)],
+            readiness: .http(.unix(path: layout.nginxSocket), path: "/readyz"),
+            // Graceful, then at once (nginx(8)).
+            stop: [.init(signal: SIGQUIT, waitMilliseconds: 5_000), .init(signal: SIGTERM, waitMilliseconds: 3_000)])
+    }
+}

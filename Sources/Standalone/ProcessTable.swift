@@ -1,0 +1,69 @@
+import Foundation
+import Glibc
+
+/// A process named so that a pid given to another process later is not mistaken for it.
+struct ProcessIdentity: Sendable, Equatable, Codable {
+    let pid: Int32
+    /// Field 22 of `/proc/PID/stat`: clock ticks from boot to the start of the process.
+    let startTicks: UInt64
+}
+
+/// What `/proc` says of processes.
+enum ProcessTable {
+    /// The identity of a live process; nil when there is none, or only a zombie waits for its parent.
+    static func identity(_ pid: Int32) -> ProcessIdentity? {
+        guard pid > 0, let text = SystemCall.readFile("/proc/\(pid)/stat"), let fields = parse(stat: text),
+            fields.state != "Z", fields.state != "X"
+        else { return nil }
+        return ProcessIdentity(pid: pid, startTicks: fields.startTicks)
+    }
+
+    /// Whether exactly this process still runs.
+    static func isAlive(_ identity: ProcessIdentity) -> Bool {
+        ProcessTable.identity(identity.pid) == identity
+    }
+
+    /// State and start time. The command's name, in parentheses, may itself hold spaces and
+    /// parentheses: everything after the last `)` is safe to split (proc(5)).
+    static func parse(stat text: String) -> (state: Substring, startTicks: UInt64)? {
+        guard let close = text.lastIndex(of: ")") else { return nil }
+        let fields = text[text.index(after: close)...].split(whereSeparator: \.isWhitespace)
+        guard fields.count > 19, let start = UInt64(fields[19]) else { return nil }
+        return (fields[0], start)
+    }
+
+    /// The live processes that work in this folder, which for PostgreSQL are the postmaster and its
+    /// children. Processes of other users are invisible to an ordinary user.
+    static func processes(workingIn folder: String) -> [Int32] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { Int32($0) }.filter { pid in
+            guard let working = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd") else { return false }
+            return working == folder && identity(pid) != nil
+        }
+    }
+
+    /// Who listens on a TCP port of this machine, as "nginx (pid 12)"; nil when it cannot be seen.
+    static func listener(port: Int) -> String? {
+        let suffix = ":" + String(format: "%04X", port)
+        var inodes: Set<String> = []
+        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+            for line in (SystemCall.readFile(table) ?? "").split(separator: "\n").dropFirst() {
+                let fields = line.split(separator: " ")
+                // 0A is TCP_LISTEN; field 9 is the socket's inode.
+                guard fields.count > 9, fields[1].hasSuffix(suffix), fields[3] == "0A" else { continue }
+                inodes.insert("socket:[\(fields[9])]")
+            }
+        }
+        guard !inodes.isEmpty else { return nil }
+        let files = FileManager.default
+        for pid in ((try? files.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap({ Int32($0) }) {
+            for name in (try? files.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) ?? [] {
+                guard let target = try? files.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(name)"), inodes.contains(target)
+                else { continue }
+                let command = (SystemCall.readFile("/proc/\(pid)/comm") ?? "").split(separator: "\n").first ?? "a process"
+                return "\(command) (pid \(pid))"
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,29 @@
+import Glibc
+
+/// The Redis server of one system.
+struct RedisPlan: Sendable {
+    let layout: Layout
+    let executable: String
+
+    /// For 500,000 cached bodies of about 300 bytes with Redis's own overhead.
+    static let memoryMegabytes = 256
+
+    var address: String { "unix:\(layout.redisSocket)" }
+
+    func writeFiles() throws(StandaloneError) {
+        let text = try Template(file: layout.home + "/infra/standalone/redis.conf.template").rendered([
+            "SOCKET": layout.redisSocket,
+            "DIRECTORY": layout.redis,
+            "MEMORY_MEGABYTES": "\(RedisPlan.memoryMegabytes)",
+        ])
+        try SystemCall.writeFile(layout.redis + "/redis.conf", text, mode: 0o600)
+    }
+
+    func plan(stage: Int) -> ProcessPlan {
+        ProcessPlan(
+            name: "redis", stage: stage, executable: executable, arguments: [layout.redis + "/redis.conf"],
+            environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"], directory: layout.redis,
+            log: layout.log("redis"), address: address, before: [.remove(layout.redisSocket)],
+            readiness: .redis(.unix(path: layout.redisSocket)), stop: [.init(signal: SIGTERM, waitMilliseconds: 5_000)])
+    }
+}

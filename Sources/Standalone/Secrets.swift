@@ -1,0 +1,39 @@
+import Foundation
+
+/// The passwords of one system, made once and kept in `secrets/passwords.json`, readable by its owner.
+struct Secrets: Sendable, Equatable, Codable {
+    var superuser: String
+    var replication: String
+    /// Of the role `sluice`, which gateways, worker and migrate connect as.
+    var application: String
+
+    /// 128 random bits each.
+    static func generate() -> Secrets {
+        Secrets(superuser: password(), replication: password(), application: password())
+    }
+
+    /// The kept ones, or new ones that are then kept.
+    static func load(_ layout: Layout) throws(StandaloneError) -> Secrets {
+        let path = layout.secrets + "/passwords.json"
+        if let text = SystemCall.readFile(path) {
+            guard let kept = try? JSONDecoder().decode(Secrets.self, from: Data(text.utf8)) else {
+                throw .brokenSetup("\(path) cannot be read: restore it, or start afresh with another data folder")
+            }
+            return kept
+        }
+        let made = generate()
+        try SystemCall.writeFile(path, JSONText.encode(made), mode: 0o600)
+        return made
+    }
+
+    /// libpq's password file: host:port:database:user:password. It refuses one that others can read.
+    var passwordFile: String {
+        "*:*:*:postgres:\(superuser)\n*:*:*:sluice_replication:\(replication)\n*:*:*:sluice:\(application)\n"
+    }
+
+    private static func password() -> String {
+        var generator = SystemRandomNumberGenerator()
+        let digits = Array("0123456789abcdef")
+        return String((0..<32).map { _ in digits[Int.random(in: 0..<16, using: &generator)] })
+    }
+}
