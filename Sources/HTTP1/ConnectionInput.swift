@@ -13,7 +13,7 @@ extension ConnectionMachine {
         case .finishing, .closed: return Receipt(outcome: phase == .closed ? .close : .needsMore, consumed: bytes.count, kept: 0)
         }
         guard bytes.count > 0 else { return endOfBytes() }
-        guard unwrittenBytes == 0, Int(delivered - flushed) < limits.pipelinedRequestsMax else {
+        guard hasRoom else {
             hasBacklog = true
             return Receipt(outcome: .pause, consumed: 0, kept: bytes.count)
         }

@@ -52,6 +52,7 @@ public struct ConnectionMachine: ~Copyable {
     var omitsBody: UInt64 = 0
     var namesKeepAlive: UInt64 = 0
 
+    let pipelinedRequestsMax: RequestNumber
     var unwrittenBytes = 0
     var lingeredBytes = 0
     /// When the present wait for input ends: idle, request or lingering.
@@ -61,6 +62,7 @@ public struct ConnectionMachine: ~Copyable {
 
     /// A connection accepted at `now`.
     public init(limits: borrowing ConnectionLimits, now: UInt64) {
+        pipelinedRequestsMax = RequestNumber(limits.pipelinedRequestsMax)
         readDeadline = now + limits.idleMilliseconds
     }
 
@@ -68,7 +70,7 @@ public struct ConnectionMachine: ~Copyable {
     /// back-pressure on a client that pipelines too much or does not read its answers.
     public var wantsInput: Bool {
         switch phase {
-        case .open: !inputEnded && !hasBacklog && unwrittenBytes == 0
+        case .open: !inputEnded && !hasBacklog && hasRoom
         case .lingering: true
         case .finishing, .closed: false
         }
@@ -78,7 +80,7 @@ public struct ConnectionMachine: ~Copyable {
     public var deadline: UInt64 { min(readDeadline, writeDeadline) }
 
     /// Requests handed out and not yet answered.
-    public var requestsInFlight: Int { Int(delivered - answered) }
+    public var requestsInFlight: Int { phase == .closed ? 0 : Int(delivered - answered) }
 
     /// Whether the connection waits for a first byte and has nothing to write.
     public var isIdle: Bool { phase == .open && !isPartial && !hasBacklog && flushed == delivered && unwrittenBytes == 0 }
@@ -94,6 +96,9 @@ public struct ConnectionMachine: ~Copyable {
     public var expectedBytes: Int {
         if case .body(let decoder) = stage { decoder.expectedEnd } else { 0 }
     }
+
+    /// Whether another request may be begun: the pipeline has room and the client reads its answers.
+    var hasRoom: Bool { unwrittenBytes == 0 && delivered - flushed < pipelinedRequestsMax }
 
     static func bit(_ number: RequestNumber) -> UInt64 { 1 &<< UInt64(number & 63) }
 }
@@ -145,6 +150,11 @@ extension ConnectionMachine {
         /// A HEAD request: the fields of the answer without its body.
         public var omitsBody: Bool
         public var persistence: Persistence
+
+        public init(omitsBody: Bool, persistence: Persistence) {
+            self.omitsBody = omitsBody
+            self.persistence = persistence
+        }
     }
 
     /// What the Connection field of an answer says.

@@ -43,13 +43,12 @@ extension ConnectionMachine {
         let hadAnswers = flushed != answered
         flushed = answered
         if phase == .finishing { return answered > last || answered == delivered ? end(limits, now) : .none }
+        if hadAnswers, answered == delivered, !isPartial { readDeadline = now + limits.idleMilliseconds }
         if owesContinue, answered == delivered {
             owesContinue = false
             return .sendContinue
         }
-        if hasBacklog { return Int(delivered - flushed) < limits.pipelinedRequestsMax ? .resume : .none }
-        if hadAnswers, answered == delivered, !isPartial { readDeadline = now + limits.idleMilliseconds }
-        return .none
+        return hasBacklog && hasRoom ? .resume : .none
     }
 
     /// The client sent its end of input (it may still read).

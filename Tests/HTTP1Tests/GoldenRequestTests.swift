@@ -13,7 +13,8 @@ import Testing
 
     @Test func `a GET yields path, query, host and fields`() throws {
         let request = try only(
-            "GET /v1/accounts/a:1/transactions?limit=20&cursor=x HTTP/1.1\r\nHost: api.example:8080\r\nAccept: \t*/* \t\r\nX-Empty:\r\n\r\n")
+            "GET /v1/accounts/a:1/transactions?limit=20&cursor=x HTTP/1.1\r\nHost: api.example:8080\r\nAccept: \t*/* \t\r\nX-Empty:\r\n\r\n"
+        )
         #expect(request.method == .get)
         #expect(request.path == "/v1/accounts/a:1/transactions")
         #expect(request.query == "limit=20&cursor=x")
@@ -32,7 +33,8 @@ import Testing
     @Test func `a chunked body comes out contiguous, extensions and trailers dropped`() throws {
         let request = try only(
             "POST /p HTTP/1.1\r\nHost: a\r\ntransfer-encoding: CHUNKED\r\n\r\n"
-                + "5\r\nhello\r\n1;name=value\r\n \r\n0A;q=\"a;\\\"b\";flag\r\nwide\r\nworl\r\n00\r\nDigest: x\r\nContent-Length: 9\r\n\r\n")
+                + "5\r\nhello\r\n1;name=value\r\n \r\n0A;q=\"a;\\\"b\";flag\r\nwide\r\nworl\r\n00\r\nDigest: x\r\nContent-Length: 9\r\n\r\n"
+        )
         #expect(request.body == "hello wide\r\nworl")
     }
 
