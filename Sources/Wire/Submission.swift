@@ -1,0 +1,56 @@
+internal import CSimdJSON
+public import Ledger
+
+/// One line of a file of payments and accounts: the request's body with its idempotency key in it.
+public struct Submission: Equatable, Sendable {
+    public let key: String
+    public let command: Command
+
+    public init(key: String, command: Command) {
+        self.key = key
+        self.command = command
+    }
+}
+
+extension RequestReader {
+    /// Reads a line of NDJSON, without its line end: the members of `POST /v1/payments` or, with `"type":"account"`, of
+    /// `POST /v1/accounts`, checked as those are, and `key`, the idempotency key.
+    public func submission(_ line: Span<UInt8>) -> Result<Submission, Problem> {
+        if let problem = read(line) { return .failure(problem) }
+        var form = Form(json, allowed: Self.submissionMembers(json))
+        guard form.isReadable else { return Self.result(nil, form) }
+        let key = form.idempotencyKey()
+        let command = form.submitted()
+        guard let key, let command else { return Self.result(nil, form) }
+        return Self.result(Submission(key: key, command: command), form)
+    }
+
+    /// What a line may have depends on its type, which may stand anywhere in it.
+    private static func submissionMembers(_ json: JSONReader) -> Members {
+        guard json.kind(0) == .object, json.count <= JSONReader.valuesMax else { return [] }
+        var at = 1
+        while at < json.count {
+            if json.name(at).equals("type"), json.text(at).equals("account") { return [accountMembers, .type, .key] }
+            at = json.end(of: at)
+        }
+        return [payMembers, .type, .key]
+    }
+}
+
+extension Form {
+    fileprivate mutating func idempotencyKey() -> String? {
+        guard let value = string(.key, required: true) else { return nil }
+        if IdempotencyKey.isValid(reader.text(value)) { return reader.text(value).string }
+        report(.invalidValue, at: Member.key.pointer, "an idempotency key has 8 to 255 visible ASCII characters")
+        return nil
+    }
+
+    fileprivate mutating func submitted() -> Command? {
+        guard has(.type) else { return pay().map { .pay($0) } }
+        guard let type = string(.type, required: true) else { return nil }
+        if reader.text(type).equals("payment") { return pay().map { .pay($0) } }
+        if reader.text(type).equals("account") { return openAccount(id: .id, lenient: true).map { .openAccount($0) } }
+        report(.invalidValue, at: Member.type.pointer, "`payment` or `account` is required")
+        return nil
+    }
+}
