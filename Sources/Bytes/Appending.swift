@@ -28,14 +28,17 @@ extension [UInt8] {
 
     /// Appends an integer in decimal, without leading zeros.
     public mutating func append(decimal value: UInt64) {
-        let start = count
+        // Digits come last first. They are gathered on the stack: reversing a slice in place copies it to the heap.
+        var digits = [20 of UInt8](repeating: 0)
+        var start = 20
         var rest = value
         repeat {
             let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            append(UInt8(ascii: "0") + UInt8(digit))
+            start -= 1
+            digits[start] = UInt8(ascii: "0") + UInt8(digit)
             rest = quotient
         } while rest != 0
-        self[start...].reverse()
+        append(digits.span.extracting(start..<20))
     }
 
     /// Appends an integer in decimal, padded with zeros to `width` digits.
