@@ -27,6 +27,13 @@ public final class RedisSession {
     /// When commands of this turn are due; 0 before the first, so that the clock is read once a turn.
     private var turnDeadlineNanoseconds: UInt64 = 0
     private var turnCommands: UInt64 = 0
+    private let reference = Reference()
+
+    /// What closures that outlive the session hold of it. A weak reference would move its counts into a side table,
+    /// and with them every retain on the hot path.
+    private final class Reference {
+        unowned var session: RedisSession?
+    }
 
     /// Begins to connect at once; no handler is called before `init` returns.
     ///
@@ -45,19 +52,23 @@ public final class RedisSession {
         inFlightMax = configuration.inFlightMax
         timeoutMilliseconds = configuration.commandTimeoutMilliseconds
         inFlight = InFlightRing(capacity: configuration.inFlightMax)
+        reference.session = self
         keeper = ConnectionKeeper(
             loop: loop, configuration: configuration, metrics: metrics,
             handlers: ConnectionKeeper.Handlers(
-                ready: { [weak self] ready in self?.readinessChanged(ready) },
-                dropped: { [weak self] error in self?.connectionDropped(error) },
+                ready: { [reference] ready in reference.session?.readinessChanged(ready) },
+                dropped: { [reference] error in reference.session?.connectionDropped(error) },
                 reply: { [unowned self] reply in replyArrived(reply) }))
         timer = LoopTimer(loop: loop) { [unowned self] in withExtendedLifetime(self) { timerFired() } }
-        loop.atTurnEnd { [weak self] in self?.endTurn() }
+        loop.atTurnEnd { [reference] in reference.session?.endTurn() }
         keeper?.start()
     }
 
     // A frame below a handler that released the session still holds the keeper and its link: they end here.
-    deinit { keeper?.close() }
+    deinit {
+        reference.session = nil
+        keeper?.close()
+    }
 
     /// Why the last connection, or attempt at one, ended; nil until one has.
     public var lastFailure: RedisError? { keeper?.lastFailure }
