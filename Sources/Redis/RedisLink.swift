@@ -12,6 +12,9 @@ internal import Telemetry
 /// hiredis frees its context by itself on any error, in the middle of a call, and defers a free that is asked for
 /// in one of its callbacks. So `context` is nil from the moment it is doomed, and the handlers below are called
 /// after hiredis has returned, except for replies.
+///
+/// The server is trusted: hiredis 0.14 asserts, and so ends the process, when a reply comes that is no error and
+/// that no command asked for (`redisProcessCallbacks`).
 @safe
 final class RedisLink {
     /// Who is told. Set before `open`, released with the link.
@@ -202,9 +205,10 @@ let ignoreSigpipe: Void = {
     precondition(code == 0, "SIGPIPE cannot be ignored")
 }()
 
-private typealias ReplyCallback = @convention(c) (
-    UnsafeMutablePointer<redisAsyncContext>?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?
-) -> Void
+private typealias ReplyCallback =
+    @convention(c) (
+        UnsafeMutablePointer<redisAsyncContext>?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?
+    ) -> Void
 
 // hiredis's hooks and callbacks; the pointer is the link, unretained: it frees the context or outlives it.
 

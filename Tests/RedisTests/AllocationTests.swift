@@ -7,9 +7,10 @@ import Testing
 
 /// Bytes this thread has allocated since it began, Swift's and the C libraries': jemalloc's `thread.allocated`.
 private func allocatedBytes() -> Int {
-    typealias Control = @convention(c) (
-        UnsafePointer<CChar>, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?, UnsafeMutableRawPointer?, Int
-    ) -> CInt
+    typealias Control =
+        @convention(c) (
+            UnsafePointer<CChar>, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?, UnsafeMutableRawPointer?, Int
+        ) -> CInt
     guard let symbol = unsafe dlsym(nil, "mallctl") else { preconditionFailure("jemalloc is not linked") }
     let control = unsafe unsafeBitCast(symbol, to: Control.self)
     var value: UInt64 = 0
@@ -56,9 +57,9 @@ private final class Rounds {
     /// share of the buffers that grow anew each turn. In an optimised build all of it is hiredis's; one more object
     /// for each command would be 16 bytes at the least.
     #if DEBUG
-        private let budget = 230
+    private let budget = 230
     #else
-        private let budget = 180
+    private let budget = 180
     #endif
 
     @Test func `a command and its reply allocate what hiredis does and nothing else`() throws {

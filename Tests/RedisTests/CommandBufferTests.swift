@@ -23,10 +23,11 @@ private func text(_ command: borrowing CommandBuffer) -> String {
         #expect(text(command) == "*5\r\n$3\r\nSET\r\n$11\r\naccount:é1\r\n$5\r\na\r\nb\0\r\n$2\r\nPX\r\n$5\r\n30000\r\n")
     }
 
-    @Test(arguments: [
-        (0, "0"), (9, "9"), (10, "10"), (-1, "-1"), (-10, "-10"), (99, "99"), (100, "100"), (.max, "9223372036854775807"),
-        (.min, "-9223372036854775808"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "0"), (9, "9"), (10, "10"), (-1, "-1"), (-10, "-10"), (99, "99"), (100, "100"), (.max, "9223372036854775807"),
+            (.min, "-9223372036854775808"),
+        ] as [(Int64, String)])
     func `a decimal has the length of its digits`(value: Int64, digits: String) {
         var command = CommandBuffer()
         command.begin(argumentCount: 1)

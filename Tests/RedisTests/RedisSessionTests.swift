@@ -274,6 +274,15 @@ private func configuration(_ server: RedisServer) -> RedisConfiguration { RedisC
             #expect(inReply.waitForAnswers(10))
             #expect(inReply.answeredOnce(0..<10))
 
+            // Without `close` the tokens behind stay unanswered, and their replies find nobody.
+            let unclosed = Recorder(configuration(server))
+            #expect(unclosed.waitUntilReady())
+            unclosed.onAnswer = { token in if token == 3 { unclosed.session = nil } }
+            for token in 0..<10 as Range<UInt64> { #expect(unclosed.send(["PING"], token: token)) }
+            #expect(unclosed.waitForAnswers(4))
+            _ = run(unclosed.loop, forAtMostMilliseconds: 20) { false }
+            #expect(unclosed.answeredOnce(0..<4))
+
             let onReady = Recorder(configuration(server))
             onReady.onState = { ready in
                 guard ready else { return }
@@ -288,7 +297,7 @@ private func configuration(_ server: RedisServer) -> RedisConfiguration { RedisC
             onLoss.onState = { _ in onLoss.session = nil }
             server.kill()
             #expect(run(onLoss.loop) { onLoss.session == nil })
-            for recorder in [inReply, onReady, onLoss] {
+            for recorder in [inReply, unclosed, onReady, onLoss] {
                 recorder.onAnswer = nil
                 recorder.onState = nil
             }
