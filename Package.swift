@@ -122,7 +122,7 @@ let package = Package(
         tests("LoopTests", ["Loop", "Telemetry"]),
         tests("PoolTests", ["Pool"]),
         tests("RedisTests", ["Redis", "Loop", "Bytes", "Telemetry"]),
-        tests("PostgresTests", ["Postgres", "Loop", "Bytes"]),
+        tests("PostgresTests", ["Postgres", "Loop", "Pool", "Bytes", "Telemetry"]),
         tests("KafkaTests", ["Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
         tests("GatewayTests", ["Gateway", "HTTP1", "Wire", "Ledger", "Bytes"]),

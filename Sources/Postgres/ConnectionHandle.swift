@@ -23,7 +23,10 @@ final class ConnectionHandle {
         let keywords = unsafe options.map { unsafe UnsafePointer(strdup($0.keyword)) } + [nil]
         let values = unsafe options.map { unsafe UnsafePointer(strdup($0.value)) } + [nil]
         defer {
-            for unsafe pointer in unsafe keywords + values { unsafe free(UnsafeMutablePointer(mutating: pointer)) }
+            for index in options.indices {
+                unsafe free(UnsafeMutablePointer(mutating: keywords[index]))
+                unsafe free(UnsafeMutablePointer(mutating: values[index]))
+            }
         }
         guard let pointer = unsafe open(keywords, values) else { preconditionFailure("out of memory") }
         return unsafe pointer

@@ -30,7 +30,7 @@ import Testing
         #expect(rows.bool(0, 3))
         #expect(rows.text(0, 4) == "h\u{e9}llo 'quoted' \"double\" \\ \u{1F4B8}")
         #expect(rows.uuid(0, 5) == (0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210))
-        #expect(Array(rows.bytes(0, 6)) == [0, 255, 0, 39])
+        #expect(array(of: rows.bytes(0, 6)) == [0, 255, 0, 39])
         #expect(rows.timestamp(0, 7) == 1_700_000_000_123_456)
         #expect(rows.text(0, 8) == #"{"a": [1, null, "x"]}"#)
         #expect(rows.isNull(0, 9))
@@ -64,7 +64,7 @@ import Testing
         #expect(rows.text(0, 5) == "x" && rows.isNull(1, 5) && rows.text(2, 5) == "z")
         #expect(rows.uuid(0, 6) == (1, 2) && rows.isNull(1, 6) && rows.uuid(2, 6) == (3, 4))
         #expect(rows.timestamp(0, 7) == 0 && rows.isNull(1, 7) && rows.timestamp(2, 7) == 1_700_000_000_000_001)
-        #expect(rows.bytes(0, 8).isEmpty && rows.isNull(1, 8) && Array(rows.bytes(2, 8)) == [0, 1])
+        #expect(rows.bytes(0, 8).isEmpty && rows.isNull(1, 8) && array(of: rows.bytes(2, 8)) == [0, 1])
         #expect(rows.text(0, 9) == "{}" && rows.isNull(1, 9) && rows.text(2, 9) == #"{"k": "v\"€"}"#)
         #expect(rows.isNull(0, 10) && rows.isNull(1, 10) && rows.int64(2, 10) == 5)
     }
@@ -160,7 +160,8 @@ import Testing
         let error = #expect(throws: PostgresError.self) {
             try connection.transaction { () throws(PostgresError) in
                 try connection.stream("SELECT n FROM generate_series(1, 3::bigint) AS n", rowsPerFetch: 1) { outer throws(PostgresError) in
-                    try connection.stream("SELECT n FROM generate_series(1, 2::bigint) AS n", rowsPerFetch: 1) { inner throws(PostgresError) in
+                    try connection.stream("SELECT n FROM generate_series(1, 2::bigint) AS n", rowsPerFetch: 1) {
+                        inner throws(PostgresError) in
                         seen.append(Pair(a: outer.int64(0), b: inner.int64(0)))
                         if outer.int64(0) == 2 { throw .cancelled }
                     }
@@ -174,11 +175,17 @@ import Testing
 
     @Test func `a wrong password and no password are said so`() throws {
         let server = TestServer.shared
-        try connection.run("SET password_encryption = 'scram-sha-256'; DROP ROLE IF EXISTS with_password; CREATE ROLE with_password LOGIN PASSWORD 'right'")
+        try connection.run(
+            "SET password_encryption = 'scram-sha-256'; DROP ROLE IF EXISTS with_password; CREATE ROLE with_password LOGIN PASSWORD 'right'"
+        )
         let string = "hostaddr=127.0.0.1 port=\(server.port) user=with_password dbname=postgres passfile=/nonexistent"
         #expect(try PostgresConnection(string + " password=right").query("SELECT current_user::text").text(0, 0) == "with_password")
-        for (suffix, words) in [(" password=wrong", "password authentication failed for user \"with_password\""), ("", "no password supplied")] {
-            guard case .connectFailed(let message)? = #expect(throws: PostgresError.self, performing: { try PostgresConnection(string + suffix) })
+        for (suffix, words) in [
+            (" password=wrong", "password authentication failed for user \"with_password\""), ("", "no password supplied"),
+        ] {
+            guard
+                case .connectFailed(let message)? = #expect(
+                    throws: PostgresError.self, performing: { try PostgresConnection(string + suffix) })
             else { continue }
             #expect(message.contains(words))
         }
@@ -200,7 +207,7 @@ import Testing
     }
 }
 
-private func Array(_ span: borrowing Span<UInt8>) -> [UInt8] {
+private func array(of span: borrowing Span<UInt8>) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(copy span)
     return bytes

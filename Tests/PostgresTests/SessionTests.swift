@@ -85,7 +85,8 @@ enum SQL {
     @Test func `pipelined executions are answered in order`() throws {
         let session = try bench.ready()
         for number in 0..<100 {
-            #expect(session.execute([SQL.query(SQL.echo, Int64(number)), SQL.query(SQL.echo, -1)], completion: answers.completion("\(number)")))
+            #expect(
+                session.execute([SQL.query(SQL.echo, Int64(number)), SQL.query(SQL.echo, -1)], completion: answers.completion("\(number)")))
         }
         #expect(session.inFlight == 100)
         #expect(answers.count == 0)
@@ -98,7 +99,9 @@ enum SQL {
     @Test func `one that fails between two good ones fails alone`() throws {
         let session = try bench.ready()
         #expect(session.execute([SQL.query(SQL.divide, 4)], completion: answers.completion("before")))
-        #expect(session.execute([SQL.query(SQL.echo, 1), SQL.query(SQL.divide, 0), SQL.query(SQL.echo, 2)], completion: answers.completion("bad")))
+        #expect(
+            session.execute(
+                [SQL.query(SQL.echo, 1), SQL.query(SQL.divide, 0), SQL.query(SQL.echo, 2)], completion: answers.completion("bad")))
         #expect(session.execute([SQL.query(SQL.divide, 5)], completion: answers.completion("after")))
         #expect(bench.run { answers.count == 3 })
         #expect(answers.labels == ["before", "bad", "after"])

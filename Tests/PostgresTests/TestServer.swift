@@ -8,7 +8,7 @@ import Synchronization
 /// also goes when the test process is killed. Nothing here is durable (fsync is off).
 final class TestServer: Sendable {
     /// Shared by the tests that leave the server as they found it; stopped when the process ends.
-    static let shared = try! TestServer()
+    static let shared = makeShared()
 
     let folder: String
     let port: UInt16
@@ -40,7 +40,15 @@ final class TestServer: Sendable {
         try start()
     }
 
-    deinit { stop(keepsFolder: false) }
+    deinit {
+        stop(keepsFolder: false)
+        // A server that a test had stopped has kept its folder.
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    private static func makeShared() -> TestServer {
+        do { return try TestServer() } catch { preconditionFailure("PostgreSQL did not start: \(error)") }
+    }
 
     /// For the superuser, over the Unix socket.
     var connectionString: String { "host=\(folder) port=\(port) user=postgres dbname=postgres" }
@@ -74,10 +82,11 @@ final class TestServer: Sendable {
 
     /// Stops the server at once, as a crash would: open connections break, what was committed is recovered.
     func stop(keepsFolder: Bool = true) {
-        guard let keeper = keeper.withLock({ keeper in
+        let running = keeper.withLock { keeper in
             defer { keeper = nil }
             return keeper
-        }) else { return }
+        }
+        guard let keeper = running else { return }
         if keepsFolder { try? keeper.input.write(contentsOf: Data("keep\n".utf8)) }
         try? keeper.input.close()
         keeper.process.waitUntilExit()
@@ -90,7 +99,8 @@ final class TestServer: Sendable {
 
     /// Freezes only the process that receives the primary's log.
     func freezeReceiver() throws {
-        try Self.shell("cd \(folder) && pgrep -P $(head -1 data/postmaster.pid) -f walreceiver >server.pids && kill -STOP $(cat server.pids)")
+        try Self.shell(
+            "cd \(folder) && pgrep -P $(head -1 data/postmaster.pid) -f walreceiver >server.pids && kill -STOP $(cat server.pids)")
     }
 
     private static let listProcesses = "p=$(head -1 data/postmaster.pid) && echo $p $(pgrep -P $p)"

@@ -1,0 +1,224 @@
+public import Loop
+public import Pool
+internal import Telemetry
+
+/// Reads from several replicas over pipelined sessions on one loop; the primary helps out within a budget.
+///
+/// Only for queries that change nothing: one that is lost before its answer is repeated once on another server.
+/// Everything is called on the loop's thread.
+public final class ReplicaPool {
+    public let metrics: ReplicaPoolMetrics
+
+    private let loop: EventLoop
+    private let limits: PoolMachine.Limits
+    private let probeIntervalMilliseconds: Int
+    private var machine: PoolMachine
+    private var lag: LagTracker
+    private var sessions: [[PostgresSession]] = []
+    private var primary: PostgresSession?
+    private var probing: [Bool]
+    private var lastStates: [PoolMachine.ReplicaState]
+    private var probeTimer: LoopTimer?
+
+    /// Begins to connect.
+    ///
+    /// - Parameters:
+    ///   - replicas: one configuration a replica, each naming one server. `cancelsAtDeadline` is on for all: reads can be cancelled safely.
+    ///   - primary: also what the replicas' lag is measured against; without it their own word must do (see `LagTracker`).
+    ///   - primaryBudgetPerSecond: reads that the primary may get from this pool.
+    ///   - lagBoundMilliseconds: a replica further behind is left out until it is within half of it.
+    ///   - sessionsPerReplica: connections to each replica.
+    ///   - primaryInFlightMax: reads that the primary may be busy with at once.
+    ///   - servesLateWithoutPrimary: while nothing fresh and no primary can be reached, late replicas answer rather than
+    ///     nobody: balances may then be old, but a client that presents a revision is still not shown an older one.
+    public init(
+        loop: EventLoop, replicas: [PostgresConfiguration], primary: PostgresConfiguration?, primaryBudgetPerSecond: Int,
+        lagBoundMilliseconds: Int, sessionsPerReplica: Int, primaryInFlightMax: Int = 32, probeIntervalMilliseconds: Int = 250,
+        servesLateWithoutPrimary: Bool = true, metrics: ReplicaPoolMetrics? = nil
+    ) {
+        self.loop = loop
+        self.probeIntervalMilliseconds = probeIntervalMilliseconds
+        self.metrics = metrics ?? ReplicaPoolMetrics(replicas: replicas.count)
+        precondition(self.metrics.states.count == replicas.count, "metrics of another number of replicas")
+        let probeAgeMax = 4 * probeIntervalMilliseconds
+        limits = PoolMachine.Limits(
+            replicas: replicas.count, sessionsPerReplica: sessionsPerReplica, hasPrimary: primary != nil,
+            inFlightMax: replicas.map(\.inFlightMax).min() ?? 1, lagBoundMilliseconds: lagBoundMilliseconds,
+            probeAgeMaxMilliseconds: probeAgeMax, primaryPerSecond: primaryBudgetPerSecond,
+            primaryInFlightMax: primaryInFlightMax, servesLateWithoutPrimary: servesLateWithoutPrimary)
+        machine = PoolMachine(limits: limits)
+        lag = LagTracker(standbys: replicas.count, sampleAgeMaxMilliseconds: probeAgeMax)
+        probing = Array(repeating: false, count: replicas.count + 1)
+        lastStates = Array(repeating: .down, count: replicas.count)
+        sessions = replicas.enumerated().map { server, configuration in
+            (0..<sessionsPerReplica).map { makeSession(configuration, PoolMachine.Member(server: server, session: $0)) }
+        }
+        self.primary = primary.map { makeSession($0, PoolMachine.Member(server: replicas.count, session: 0)) }
+        probeTimer = LoopTimer(loop: loop) { [unowned self] in probeAll() }
+        probeTimer?.arm(afterMilliseconds: probeIntervalMilliseconds)
+    }
+
+    /// Whether a read would find a server now, its load and the primary's budget aside.
+    public var isReady: Bool {
+        let now = loop.nowNanoseconds
+        return primary?.isReady == true
+            || (0..<limits.replicas).contains { index in
+                switch machine.state(ofReplica: index, nowNanoseconds: now) {
+                case .serving: true
+                case .late, .unproven: limits.servesLateWithoutPrimary
+                case .down, .suspended: false
+                }
+            }
+    }
+
+    /// For metrics and readiness.
+    public func state(ofReplica index: Int) -> PoolMachine.ReplicaState {
+        machine.state(ofReplica: index, nowNanoseconds: loop.nowNanoseconds)
+    }
+
+    /// As last measured, milliseconds.
+    public func lagMilliseconds(ofReplica index: Int) -> Int { machine.lagMilliseconds(ofReplica: index) }
+
+    /// Sends the queries to the best server, as one implicit transaction. The completion is called exactly once, later.
+    ///
+    /// - Returns: false, and nothing was sent, when no server can take it.
+    public func execute(_ queries: [Query], completion: @escaping PostgresSession.Completion) -> Bool {
+        let sent = send(queries, to: machine.choose(nowNanoseconds: loop.nowNanoseconds), mayRetry: true, completion)
+        if !sent { metrics.refused.add() }
+        return sent
+    }
+
+    /// Sends the queries to the primary within its budget: for a read that no replica is fresh enough for. Not repeated.
+    public func executeOnPrimary(_ queries: [Query], completion: @escaping PostgresSession.Completion) -> Bool {
+        let sent = send(queries, to: machine.choosePrimary(nowNanoseconds: loop.nowNanoseconds), mayRetry: false, completion)
+        if !sent { metrics.refused.add() }
+        return sent
+    }
+
+    /// Fails everything in flight with `.cancelled`, before it returns, and connects no more.
+    public func close() {
+        probeTimer?.cancel()
+        for session in sessions.joined() { session.close() }
+        primary?.close()
+    }
+
+    // MARK: Sessions
+
+    private func makeSession(_ configuration: PostgresConfiguration, _ member: PoolMachine.Member) -> PostgresSession {
+        var configuration = configuration
+        configuration.cancelsAtDeadline = true
+        return PostgresSession(loop: loop, configuration: configuration) { [unowned self] state in
+            machine.sessionChanged(member, isReady: state == .ready)
+            // At once: nothing is served by a replica that has proven nothing.
+            if state == .ready { probe(server: member.server) }
+        }
+    }
+
+    private func session(_ member: PoolMachine.Member) -> PostgresSession? {
+        member.server == machine.primaryServer ? primary : sessions[member.server][member.session]
+    }
+
+    private func send(
+        _ queries: [Query], to choice: PoolMachine.Choice, mayRetry: Bool, _ completion: @escaping PostgresSession.Completion
+    ) -> Bool {
+        guard case .member(let member, let isLate) = choice, let session = session(member) else { return false }
+        let sent = session.execute(queries) { [unowned self] result in
+            finish(member, queries, result, mayRetry: mayRetry, completion)
+        }
+        guard sent else { return false }
+        machine.started(member)
+        (isLate ? metrics.onLate : member.server == machine.primaryServer ? metrics.onPrimary : metrics.onReplicas).add()
+        return true
+    }
+
+    private func finish(
+        _ member: PoolMachine.Member, _ queries: [Query], _ result: Result<[Rows], PostgresError>, mayRetry: Bool,
+        _ completion: @escaping PostgresSession.Completion
+    ) {
+        machine.finished(member, Self.outcome(result))
+        guard case .failure(let error) = result, mayRetry, Self.isWorthRepeating(error) else { return completion(result) }
+        let choice = machine.choose(excluding: member.server, nowNanoseconds: loop.nowNanoseconds)
+        guard send(queries, to: choice, mayRetry: false, completion) else { return completion(result) }
+        metrics.retried.add()
+    }
+
+    /// A time-out has used up the time that the caller has.
+    private static func isWorthRepeating(_ error: PostgresError) -> Bool {
+        error.recovery == .retry && error != .timedOut && error != .cancelled
+    }
+
+    private static func outcome(_ result: Result<[Rows], PostgresError>) -> PoolMachine.Outcome {
+        guard case .failure(let error) = result else { return .answered }
+        switch error {
+        case .serverError("57014", _, _): return .answered
+        case .serverError(let state, _, _):
+            switch state.errorClass {
+            case "53", "57", "58", "XX": return .fault
+            default: return .answered
+            }
+        case .timedOut: return .timedOut
+        case .lost, .notReady, .cancelled, .connectFailed, .unexpectedAnswer: return .lost
+        }
+    }
+
+    // MARK: Probing
+
+    private func probeAll() {
+        probeTimer?.arm(afterMilliseconds: probeIntervalMilliseconds)
+        for server in 0...limits.replicas { probe(server: server) }
+        publishStates()
+    }
+
+    /// One question a server at a time: while it is not answered, the last answer grows old by itself.
+    private func probe(server: Int) {
+        guard !probing[server] else { return }
+        let isPrimary = server == machine.primaryServer
+        let ready = isPrimary ? primary : sessions[server].min { $0.probeOrder < $1.probeOrder }
+        guard let ready, ready.isReady else { return }
+        let asked = loop.nowNanoseconds
+        let query = Query(isPrimary ? ReplicaProbe.primary : ReplicaProbe.standby)
+        probing[server] = ready.executeUnbounded([query]) { [unowned self] result in
+            probing[server] = false
+            if isPrimary { primaryAnswered(result, askedNanoseconds: asked) } else { replicaAnswered(server, result) }
+        }
+    }
+
+    private func primaryAnswered(_ result: Result<[Rows], PostgresError>, askedNanoseconds: UInt64) {
+        guard case .success(let rows) = result, let position = ReplicaProbe.primaryPosition(rows[0]) else { return }
+        lag.primaryWasAt(position, askedNanoseconds: askedNanoseconds)
+    }
+
+    private func replicaAnswered(_ server: Int, _ result: Result<[Rows], PostgresError>) {
+        switch result {
+        case .success(let rows):
+            let now = loop.nowNanoseconds
+            let milliseconds = lag.lagMilliseconds(ofStandby: server, ReplicaProbe.standby(rows[0]), nowNanoseconds: now)
+            machine.measured(replica: server, lagMilliseconds: milliseconds, nowNanoseconds: now)
+        // A connection that broke says nothing about the others to that server.
+        case .failure(.cancelled), .failure(.lost): break
+        case .failure: machine.probeFailed(replica: server)
+        }
+    }
+
+    private func publishStates() {
+        let now = loop.nowNanoseconds
+        for index in 0..<limits.replicas {
+            let state = machine.state(ofReplica: index, nowNanoseconds: now)
+            metrics.states[index].set(Int64(state.rawValue))
+            metrics.lagMilliseconds[index].set(Int64(machine.lagMilliseconds(ofReplica: index)))
+            guard state != lastStates[index] else { continue }
+            if lastStates[index] == .serving {
+                metrics.ejections.add()
+                Log.warning("a replica serves no reads", .integer("replica", index), .text("state", "\(state)"))
+            } else if state == .serving {
+                Log.info("a replica serves reads", .integer("replica", index))
+            }
+            lastStates[index] = state
+        }
+    }
+}
+
+extension PostgresSession {
+    /// Lowest for the one to probe over: ready and least busy.
+    fileprivate var probeOrder: Int { isReady ? inFlight : .max }
+}

@@ -1,0 +1,51 @@
+internal import Pool
+public import Telemetry
+
+/// What pools of replicas count. One may be shared by the pools of all threads, as long as they have the same replicas.
+public struct ReplicaPoolMetrics: Sendable {
+    /// Executions sent to a replica, and to the primary.
+    public let onReplicas = Counter()
+    public let onPrimary = Counter()
+    /// Executions that a late replica served because there was nobody else.
+    public let onLate = Counter()
+    /// Executions refused because nobody could serve.
+    public let refused = Counter()
+    /// Executions repeated on another server.
+    public let retried = Counter()
+    /// Times that a replica left the serving ones.
+    public let ejections = Counter()
+    /// `PoolMachine.ReplicaState` and lag of each replica, as the last pool to look saw them.
+    public let states: [Gauge]
+    public let lagMilliseconds: [Gauge]
+
+    public init(replicas: Int) {
+        states = (0..<replicas).map { _ in Gauge() }
+        lagMilliseconds = (0..<replicas).map { _ in Gauge() }
+    }
+
+    /// Adds all of it to a process's page.
+    public func add(to page: inout MetricsPage) {
+        let counters: [(String, String, Counter)] = [
+            ("replica", "sluice_replica_reads_total", onReplicas), ("primary", "sluice_replica_reads_total", onPrimary),
+            ("late_replica", "sluice_replica_reads_total", onLate),
+        ]
+        for (server, name, counter) in counters {
+            page.counter(name, help: "Reads sent to PostgreSQL, by kind of server.", labels: "server=\"\(server)\"") { counter.value }
+        }
+        let (refused, retried, ejections) = (refused, retried, ejections)
+        page.counter("sluice_replica_reads_refused_total", help: "Reads that no server could take.") { refused.value }
+        page.counter("sluice_replica_reads_retried_total", help: "Reads repeated on another server.") { retried.value }
+        page.counter("sluice_replica_ejections_total", help: "Times a replica left the serving ones.") { ejections.value }
+        for index in states.indices {
+            let (state, lag) = (states[index], lagMilliseconds[index])
+            page.gauge("sluice_replica_lag_milliseconds", help: "How far a replica is behind.", labels: "replica=\"\(index)\"") {
+                lag.value
+            }
+            for candidate in PoolMachine.ReplicaState.allCases {
+                page.gauge(
+                    "sluice_replica_state", help: "1 for the state a replica is in.", labels: "replica=\"\(index)\",state=\"\(candidate)\""
+                ) { state.value == Int64(candidate.rawValue) ? 1 : 0 }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Loop
+import Pool
+import Postgres
+import Telemetry
+import Testing
+
+/// A primary with a streaming standby; each test has its own pair, because it breaks them.
+@Suite(.serialized) struct ReplicaPoolTests {
+    let bench = Bench()
+    let answers = Answers()
+    let whoAmI = Statement("who_am_i", "SELECT pg_is_in_recovery(), $1::bigint")
+
+    private func configuration(_ server: TestServer) -> PostgresConfiguration {
+        var configuration = PostgresConfiguration(connectionString: server.connectionString)
+        configuration.queryDeadlineMilliseconds = 500
+        configuration.connectTimeoutMilliseconds = 500
+        return configuration
+    }
+
+    private func pool(
+        _ replicas: [PostgresConfiguration], primary: TestServer?, budget: Int = 1_000, lagBound: Int = 400, servesLate: Bool = false
+    ) -> ReplicaPool {
+        ReplicaPool(
+            loop: bench.loop, replicas: replicas, primary: primary.map(configuration), primaryBudgetPerSecond: budget,
+            lagBoundMilliseconds: lagBound, sessionsPerReplica: 2, probeIntervalMilliseconds: 50, servesLateWithoutPrimary: servesLate)
+    }
+
+    /// Where a read went: true for a standby, false for the primary, nil for nobody.
+    private func readsFromStandby(_ pool: ReplicaPool) throws -> Bool? {
+        let label = "read \(answers.count)"
+        guard pool.execute([SQL.query(whoAmI, 7)], completion: answers.completion(label)) else { return nil }
+        let expected = answers.count + 1
+        guard bench.run(until: { answers.count == expected }) else { throw Failure(description: "no answer") }
+        return try answers.rows(label)[0].bool(0, 0)
+    }
+
+    @Test func `reads go to the standby, to the primary within its budget when the standby dies, and back`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let pool = pool([configuration(standby)], primary: primary, budget: 10)
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        #expect(try readsFromStandby(pool) == true)
+
+        standby.stop()
+        #expect(bench.run { pool.state(ofReplica: 0) == .down })
+        #expect(bench.run { pool.isReady })
+        var sent = 0
+        while pool.execute([SQL.query(whoAmI, 1)], completion: answers.completion("primary")) { sent += 1 }
+        // A burst is a tenth of a second's worth, at least one.
+        #expect(sent == 1)
+        #expect(pool.metrics.refused.value == 1)
+        let expected = answers.count + sent
+        #expect(bench.run { answers.count >= expected })
+        #expect(try answers.rows("primary")[0].bool(0, 0) == false)
+
+        try standby.start()
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        #expect(try readsFromStandby(pool) == true)
+        pool.close()
+    }
+
+    @Test func `a standby whose receiver is frozen is late although it says of itself that it is not`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let pool = pool([configuration(standby)], primary: primary)
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        try standby.freezeReceiver()
+        let writer = try primary.connect()
+        try writer.run("CREATE TABLE later (n int)")
+        #expect(bench.run { pool.state(ofReplica: 0) == .late })
+        #expect(pool.lagMilliseconds(ofReplica: 0) > 400)
+        #expect(try standby.connect().query("SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()").bool(0, 0))
+        #expect(try readsFromStandby(pool) == false)
+        #expect(bench.run { pool.metrics.ejections.value == 1 })
+        try standby.thaw()
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        #expect(try readsFromStandby(pool) == true)
+        pool.close()
+    }
+
+    @Test func `a read lost in flight is repeated on another server`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let pool = pool([configuration(standby)], primary: primary)
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        #expect(pool.execute([SQL.query(SQL.sleep, 200), SQL.query(whoAmI, 1)], completion: answers.completion("slow")))
+        let killer = try standby.connect()
+        try killer.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+        #expect(bench.run { answers.count == 1 })
+        #expect(try answers.rows("slow")[1].bool(0, 0) == false)
+        #expect(pool.metrics.retried.value == 1)
+        pool.close()
+    }
+
+    @Test func `a frozen standby is left out once a read has timed out, and a dead address never serves`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let dead = PostgresConfiguration(connectionString: "hostaddr=127.0.0.1 port=\(TestServer.freePort()) user=postgres")
+        let pool = pool([dead, configuration(standby)], primary: primary)
+        #expect(bench.run { pool.state(ofReplica: 1) == .serving })
+        for _ in 0..<4 { #expect(try readsFromStandby(pool) == true) }
+        try standby.freeze()
+        #expect(pool.execute([SQL.query(whoAmI, 1)], completion: answers.completion("frozen")))
+        #expect(bench.run { answers.count == 5 })
+        #expect(answers.error("frozen") == .timedOut)
+        #expect(try readsFromStandby(pool) == false)
+        try standby.thaw()
+        #expect(bench.run { pool.state(ofReplica: 1) == .serving })
+        #expect(pool.state(ofReplica: 0) == .down)
+        pool.close()
+    }
+
+    @Test func `without fresh replicas and primary, late replicas serve where that is allowed`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let strict = pool([configuration(standby)], primary: primary)
+        let lenient = pool([configuration(standby)], primary: primary, servesLate: true)
+        #expect(bench.run { strict.state(ofReplica: 0) == .serving && lenient.state(ofReplica: 0) == .serving })
+        primary.stop()
+        #expect(bench.run { strict.state(ofReplica: 0) == .late && lenient.state(ofReplica: 0) == .late })
+        #expect(try readsFromStandby(strict) == nil)
+        #expect(!strict.isReady && lenient.isReady)
+        #expect(try readsFromStandby(lenient) == true)
+        #expect(lenient.metrics.onLate.value == 1)
+        strict.close()
+        lenient.close()
+    }
+
+    @Test func `with a promoted standby and no old primary, reads go on`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let pool = pool([configuration(standby)], primary: nil)
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        primary.stop()
+        #expect(bench.run { pool.state(ofReplica: 0) == .late })
+        try standby.connect().run("SELECT pg_promote()")
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        #expect(try readsFromStandby(pool) == false)
+        pool.close()
+    }
+}
