@@ -87,6 +87,9 @@ let package = Package(
         module("Postgres", ["Loop", "Pool", "Bytes", "Telemetry", "CLibpq", "CPostgres"]),
         module("Kafka", ["Loop", "Bytes", "Telemetry", "CRdkafka", "CKafka", "CSystem"]),
 
+        // The server side of HTTP on a loop
+        module("Server", ["Loop", "HTTP1", "Bytes", "Telemetry"]),
+
         // What gateway and worker must agree on
         .target(
             name: "Store",
@@ -99,7 +102,7 @@ let package = Package(
         // The roles
         module(
             "Gateway", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
-        module("Worker", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
+        module("Worker", ["Store", "Server", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
         module("Standalone", ["Loop", "Bytes", "Telemetry", "CSystem"]),
         module(
             "Operate", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
@@ -124,6 +127,7 @@ let package = Package(
         tests("RedisTests", ["Redis", "Loop", "Bytes", "Telemetry"]),
         tests("PostgresTests", ["Postgres", "Loop", "Pool", "Bytes", "Telemetry"]),
         tests("KafkaTests", ["Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
+        tests("ServerTests", ["Server", "Telemetry", "Loop", "HTTP1", "Bytes"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
         tests("GatewayTests", ["Gateway", "HTTP1", "Wire", "Ledger", "Bytes"]),
         tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),

@@ -48,6 +48,9 @@ public enum Descriptors {
         }
     }
 
+    /// Tells the peer that no more will be sent; reading goes on. A peer that is gone already shows at the next read.
+    public static func shutDownWriting(_ descriptor: CInt) { _ = Glibc.shutdown(descriptor, CInt(SHUT_WR)) }
+
     /// Begins a non-blocking connect. The descriptor turns writable when it is done; `connectError` tells how it went.
     public static func connect(to address: SocketAddress) throws(SocketError) -> CInt {
         var descriptor: CInt = -1

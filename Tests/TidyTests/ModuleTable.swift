@@ -13,7 +13,7 @@ enum ModuleTable {
         6: ["sluice"],
         5: ["Gateway", "Worker", "Broker", "Bench", "Standalone", "Operate"],
         4: ["Store"],
-        3: ["Redis", "Postgres", "Kafka"],
+        3: ["Redis", "Postgres", "Kafka", "Server"],
         2: ["HTTP1", "Wire", "Loop", "Pool"],
         1: ["Ledger", "Bytes", "Telemetry"],
     ]
@@ -40,6 +40,7 @@ enum ModuleTable {
         Grant(
             module: "Glibc", users: ["Redis", "Postgres", "Kafka"],
             reason: "a wrapper meets its library's errno values, poll(2) where it blocks, and free(3)"),
+        Grant(module: "Glibc", users: ["Gateway", "Worker"], reason: "a role's main thread names signals and ends the process"),
         Grant(
             module: "Foundation", users: ["Bench", "Standalone", "Operate", "sluice"],
             reason: "start-up, files and reports only: it allocates, and costs microseconds where we count nanoseconds"),

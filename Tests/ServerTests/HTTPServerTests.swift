@@ -1,0 +1,191 @@
+import Bytes
+import Glibc
+import HTTP1
+import Loop
+import Server
+import Telemetry
+import Testing
+
+/// Answers every request with its path, those that begin with `/later` when the loop comes round to it, newest first.
+private final class Echo: RequestHandler {
+    var server: HTTPServer<Echo>?
+    var late: [(RequestTicket, [UInt8])] = []
+    var timer: LoopTimer?
+
+    init(_ loop: EventLoop, limits: HTTPServer<Echo>.Limits) throws {
+        server = try HTTPServer(
+            loop: loop, addresses: [.tcp(address: "127.0.0.1", port: 0)], limits: limits, counters: ServerCounters(), handler: self)
+        timer = LoopTimer(loop: loop) { [unowned self] in
+            while let (ticket, path) = late.popLast() { answer(ticket, path) }
+        }
+    }
+
+    func handle(_ head: borrowing RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, ticket: RequestTicket) {
+        var path: [UInt8] = []
+        path.append(bytes[head.path])
+        path.append(body)
+        if path.starts(with: Array("/later".utf8)) {
+            late.append((ticket, path))
+            timer?.arm(afterMilliseconds: 5)
+        } else {
+            answer(ticket, path)
+        }
+    }
+
+    func answer(_ ticket: RequestTicket, _ path: [UInt8]) {
+        server?.respond(ticket) { rendering, output, date in
+            ResponseWriter(.ok, rendering).write(&output, date: date, contentType: "text/plain", body: path.span)
+        }
+    }
+
+    func writeBody(of refusal: Refusal, into body: inout [UInt8]) -> StaticString {
+        body.append(refusal.reason)
+        return "text/plain"
+    }
+}
+
+/// A client on the same loop that sends pieces, one a turn, and gathers what comes.
+private final class Client {
+    let descriptor: CInt
+    var received: [UInt8] = []
+    var isEnded = false
+    private var pieces: [[UInt8]]
+    private var watch: DescriptorWatch?
+
+    init(_ loop: EventLoop, _ address: SocketAddress, _ pieces: [String]) throws {
+        self.pieces = pieces.reversed().map { Array($0.utf8) }
+        descriptor = try Descriptors.connect(to: address)
+        watch = DescriptorWatch(loop: loop, descriptor: descriptor) { [unowned self] readiness in
+            if readiness == .write {
+                guard let piece = self.pieces.popLast() else { return watch!.interest = .read }
+                _ = Descriptors.send(descriptor, piece.span)
+                return
+            }
+            switch Descriptors.receive(descriptor, into: &received, limit: 65_536) {
+            case .ended, .failed:
+                isEnded = true
+                watch?.interest = []
+            default: break
+            }
+        }
+        watch?.interest = [.read, .write]
+    }
+
+    deinit {
+        watch?.cancel()
+        Descriptors.close(descriptor)
+    }
+
+    var bodies: [String] {
+        String(decoding: received, as: UTF8.self).split(separator: "\r\n\r\n", omittingEmptySubsequences: true).map { part in
+            String(part.split(separator: "HTTP/1.1", omittingEmptySubsequences: false).first ?? "")
+        }.filter { $0.hasPrefix("/") }
+    }
+}
+
+@Suite struct HTTPServerTests {
+    private func run(_ loop: EventLoop, milliseconds: Int) {
+        let end = LoopTimer(loop: loop) { loop.stop() }
+        end.arm(afterMilliseconds: milliseconds)
+        loop.run()
+    }
+
+    @Test func `pipelined requests are answered in their order although later ones are ready first`() throws {
+        let loop = EventLoop()
+        let echo = try Echo(loop, limits: .init())
+        let requests = ["/later1", "/now1", "/later2", "/now2"].map { "GET \($0) HTTP/1.1\r\nHost: a\r\n\r\n" }
+        let client = try Client(loop, echo.server!.addresses[0], [requests.joined()])
+        run(loop, milliseconds: 60)
+        #expect(client.bodies == ["/later1", "/now1", "/later2", "/now2"])
+    }
+
+    @Test func `more pipelined requests than may be in flight are all answered`() throws {
+        let loop = EventLoop()
+        let echo = try Echo(loop, limits: .init())
+        let requests = (0..<200).map { "GET /\($0 % 3 == 0 ? "later" : "")\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }
+        let client = try Client(loop, echo.server!.addresses[0], [requests.joined()])
+        run(loop, milliseconds: 400)
+        #expect(client.bodies == (0..<200).map { "/\($0 % 3 == 0 ? "later" : "")\($0)" })
+    }
+
+    @Test func `a request in pieces is whole once its last byte is there`() throws {
+        let loop = EventLoop()
+        let echo = try Echo(loop, limits: .init())
+        let text = "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n-ab\r\n2\r\ncd\r\n0\r\n\r\n"
+        let client = try Client(loop, echo.server!.addresses[0], text.map(String.init))
+        run(loop, milliseconds: 100)
+        #expect(client.bodies == ["/p-abcd"])
+    }
+
+    @Test func `a request that is not finished in time is answered 408 and an idle connection is closed silently`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.connection.requestMilliseconds = 50
+        limits.connection.idleMilliseconds = 50
+        limits.connection.lingerMilliseconds = 20
+        limits.sweepMilliseconds = 10
+        let echo = try Echo(loop, limits: limits)
+        let slow = try Client(loop, echo.server!.addresses[0], ["GET / HTTP/1.1\r\nHost"])
+        let idle = try Client(loop, echo.server!.addresses[0], [])
+        run(loop, milliseconds: 200)
+        #expect(String(decoding: slow.received, as: UTF8.self).hasPrefix("HTTP/1.1 408 "))
+        #expect(slow.isEnded)
+        #expect(idle.received.isEmpty && idle.isEnded)
+    }
+
+    @Test func `past the connection limit clients wait and are served when others have gone`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.connectionsMax = 2
+        let echo = try Echo(loop, limits: limits)
+        let address = echo.server!.addresses[0]
+        let request = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+        var first: [Client] = [try Client(loop, address, [request]), try Client(loop, address, [request])]
+        run(loop, milliseconds: 30)
+        let waiting = try Client(loop, address, [request])
+        run(loop, milliseconds: 30)
+        #expect(first.allSatisfy { $0.bodies == ["/x"] })
+        #expect(waiting.bodies.isEmpty)
+        first.removeLast()
+        run(loop, milliseconds: 30)
+        #expect(waiting.bodies == ["/x"])
+    }
+
+    @Test func `a drain finishes what is in flight, closes what is idle and then says so`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.connection.lingerMilliseconds = 20
+        limits.sweepMilliseconds = 10
+        let echo = try Echo(loop, limits: limits)
+        let address = echo.server!.addresses[0]
+        let idle = try Client(loop, address, ["GET /done HTTP/1.1\r\nHost: a\r\n\r\n"])
+        run(loop, milliseconds: 20)
+        let busy = try Client(loop, address, ["GET /later HTTP/1.1\r\nHost: a\r\n\r\n"])
+        var isDrained = false
+        let begin = LoopTimer(loop: loop) { echo.server?.drain { isDrained = true } }
+        begin.arm(afterMilliseconds: 3)
+        run(loop, milliseconds: 100)
+        #expect(busy.bodies == ["/later"])
+        #expect(String(decoding: busy.received, as: UTF8.self).contains("Connection: close\r\n"))
+        #expect(idle.isEnded && busy.isEnded)
+        #expect(isDrained)
+    }
+
+    @Test func `thousands of connections come and go, and an answer to one that has gone finds nobody`() throws {
+        let loop = EventLoop()
+        let echo = try Echo(loop, limits: .init())
+        let address = echo.server!.addresses[0]
+        for _ in 0..<10 {
+            var clients: [Client] = []
+            for number in 0..<200 {
+                clients.append(try Client(loop, address, ["GET /\(number % 2 == 0 ? "later" : "now") HTTP/1.1\r\nHost: a\r\n\r\n"]))
+            }
+            run(loop, milliseconds: 4)
+            clients.removeAll()
+            run(loop, milliseconds: 10)
+        }
+        run(loop, milliseconds: 50)
+        #expect(echo.server!.counters.accepted.value == 2_000)
+        #expect(echo.server!.counters.open.value == 0)
+    }
+}
