@@ -17,6 +17,8 @@ public struct Book {
         public var payments: [(payment: Payment, fingerprint: Fingerprint)] = []
         /// One for each payment that settled, in log order.
         public var movements: [Movement] = []
+
+        public init() {}
     }
 
     private var table = AccountTable()
@@ -84,7 +86,9 @@ public struct Book {
     ///
     /// Account commands and reused keys are not in it: their outcomes, as `decide` returned them, are stored beside it.
     public var effects: Effects {
-        var effects = Effects(payments: payments, movements: movements)
+        var effects = Effects()
+        effects.payments = payments
+        effects.movements = movements
         for index in touched {
             let slot = table.slots[index]
             if let stored = slot.storedRevision {

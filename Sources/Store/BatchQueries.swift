@@ -1,0 +1,101 @@
+public import Ledger
+public import Postgres
+
+/// Where a record stands in the log.
+public struct LogPosition: Hashable, Sendable {
+    public let partition: Int32
+    public let offset: Int64
+    public init(partition: Int32, offset: Int64) {
+        self.partition = partition
+        self.offset = offset
+    }
+}
+
+/// Everything that one batch stores, in one transaction.
+public struct StoredBatch: Sendable {
+    /// An account command's outcome.
+    public struct Operation: Sendable {
+        public let envelope: Envelope
+        public let account: AccountID
+        public let declineReason: DeclineReason?
+        public let decidedAt: Timestamp
+        public let position: LogPosition
+
+        public init(envelope: Envelope, account: AccountID, declineReason: DeclineReason?, decidedAt: Timestamp, position: LogPosition) {
+            self.envelope = envelope
+            self.account = account
+            self.declineReason = declineReason
+            self.decidedAt = decidedAt
+            self.position = position
+        }
+    }
+
+    /// Another request under a key that was used.
+    public struct Conflict: Sendable {
+        public let envelope: Envelope
+        public let decidedAt: Timestamp
+        public let position: LogPosition
+
+        public init(envelope: Envelope, decidedAt: Timestamp, position: LogPosition) {
+            self.envelope = envelope
+            self.decidedAt = decidedAt
+            self.position = position
+        }
+    }
+
+    /// A record that could not be read or applied.
+    public struct DeadLetter: Sendable {
+        public let position: LogPosition
+        public let tenant: TenantID?
+        public let operation: OperationID?
+        public let reason: String
+        public let key: [UInt8]
+        public let value: [UInt8]
+        /// A JSON object of texts.
+        public let headers: String
+        public let seenAt: Timestamp
+
+        public init(
+            position: LogPosition, tenant: TenantID?, operation: OperationID?, reason: String, key: [UInt8], value: [UInt8],
+            headers: String,
+            seenAt: Timestamp
+        ) {
+            self.position = position
+            self.tenant = tenant
+            self.operation = operation
+            self.reason = reason
+            self.key = key
+            self.value = value
+            self.headers = headers
+            self.seenAt = seenAt
+        }
+    }
+
+    public var logIncarnation: String
+    public var advances: [OffsetAdvance] = []
+    public var effects = Book.Effects()
+    /// Where each of the effects' payments stands in the log, in the same order.
+    public var paymentPositions: [LogPosition] = []
+    public var operations: [Operation] = []
+    public var conflicts: [Conflict] = []
+    public var deadLetters: [DeadLetter] = []
+
+    public init(logIncarnation: String) { self.logIncarnation = logIncarnation }
+
+    /// The batch as one implicit transaction, in one round trip.
+    ///
+    /// Each statement counts what it did and raises SL001 when that is not what the batch expects: another owner was
+    /// here, or what the book knew is not so. The offsets come first, so that a worker that was replaced fails before it
+    /// touches anything else.
+    public var queries: [Query] {
+        var queries = [PartitionQueries.advance(advances)]
+        if !effects.opened.isEmpty { queries.append(AccountQueries.insert(effects.opened)) }
+        if !effects.changed.isEmpty { queries.append(AccountQueries.update(effects.changed)) }
+        if !effects.payments.isEmpty { queries.append(PaymentQueries.insert(effects, at: paymentPositions)) }
+        if !effects.movements.isEmpty { queries.append(PaymentQueries.insertMovements(effects)) }
+        if !operations.isEmpty { queries.append(JournalQueries.insert(operations)) }
+        if !conflicts.isEmpty { queries.append(JournalQueries.insert(conflicts, logIncarnation: logIncarnation)) }
+        if !deadLetters.isEmpty { queries.append(JournalQueries.insert(deadLetters, logIncarnation: logIncarnation)) }
+        return queries
+    }
+}

@@ -1,0 +1,155 @@
+public import Ledger
+public import Postgres
+
+/// What a worker holds of a partition of the log: its place in it, and the epoch that proves it is still the owner.
+public struct PartitionGrant: Equatable, Sendable {
+    public let partition: Int32
+    /// The first offset that is not applied.
+    public let nextOffset: Int64
+    /// The first offset whose outcome may not have been published.
+    public let publishedOffset: Int64
+    public let epoch: Int64
+    /// The log that the offsets count in.
+    public let logIncarnation: String
+    /// No later decision of the partition may carry an earlier time.
+    public let lastDecidedAt: Timestamp
+
+    public init(partition: Int32, nextOffset: Int64, publishedOffset: Int64, epoch: Int64, logIncarnation: String, lastDecidedAt: Timestamp)
+    {
+        self.partition = partition
+        self.nextOffset = nextOffset
+        self.publishedOffset = publishedOffset
+        self.epoch = epoch
+        self.logIncarnation = logIncarnation
+        self.lastDecidedAt = lastDecidedAt
+    }
+}
+
+/// A partition's place in the log as storage has it.
+public struct PartitionPlace: Equatable, Sendable {
+    public let partition: Int32
+    public let nextOffset: Int64
+    public let epoch: Int64
+
+    public init(partition: Int32, nextOffset: Int64, epoch: Int64) {
+        self.partition = partition
+        self.nextOffset = nextOffset
+        self.epoch = epoch
+    }
+}
+
+/// How far a batch moves a partition. Stored only if storage still has `expectedOffset` under `epoch`.
+public struct OffsetAdvance: Equatable, Sendable {
+    public let partition: Int32
+    public let epoch: Int64
+    public let expectedOffset: Int64
+    public let nextOffset: Int64
+    public let publishedOffset: Int64
+    public let lastDecidedAt: Timestamp
+
+    public init(partition: Int32, epoch: Int64, expectedOffset: Int64, nextOffset: Int64, publishedOffset: Int64, lastDecidedAt: Timestamp)
+    {
+        self.partition = partition
+        self.epoch = epoch
+        self.expectedOffset = expectedOffset
+        self.nextOffset = nextOffset
+        self.publishedOffset = publishedOffset
+        self.lastDecidedAt = lastDecidedAt
+    }
+}
+
+/// The statements by which a worker takes partitions over and moves on in them.
+public enum PartitionQueries {
+    /// Ends every earlier owner's epoch. A partition that has no row yet is not answered: `sluice migrate` makes the rows.
+    public static func acquire(_ partitions: [Int32], owner: String, logIncarnation: String) -> Query {
+        var parameters = Parameters()
+        parameters.append(text: Topic.commands)
+        parameters.append(array(partitions))
+        parameters.append(text: owner)
+        parameters.append(text: logIncarnation)
+        return Query(acquireStatement, parameters)
+    }
+
+    public static func grants(_ rows: Rows) -> [PartitionGrant] {
+        (0..<rows.count).map { row in
+            PartitionGrant(
+                partition: rows.int32(row, 0), nextOffset: rows.int64(row, 1), publishedOffset: rows.int64(row, 2),
+                epoch: rows.int64(row, 3),
+                logIncarnation: rows.text(row, 4), lastDecidedAt: Timestamp(microseconds: rows.timestamp(row, 5)))
+        }
+    }
+
+    /// Where the partitions stand: asked after a commit whose outcome is unknown.
+    public static func places(_ partitions: [Int32]) -> Query {
+        var parameters = Parameters()
+        parameters.append(text: Topic.commands)
+        parameters.append(array(partitions))
+        return Query(placesStatement, parameters)
+    }
+
+    public static func places(_ rows: Rows) -> [PartitionPlace] {
+        (0..<rows.count).map { row in
+            PartitionPlace(partition: rows.int32(row, 0), nextOffset: rows.int64(row, 1), epoch: rows.int64(row, 2))
+        }
+    }
+
+    /// Moves the partitions on; SL001 when one of them is not where it was or is another owner's.
+    static func advance(_ advances: [OffsetAdvance]) -> Query {
+        var partitions = PostgresArray(of: .int32)
+        var epochs = PostgresArray(of: .int64)
+        var expected = PostgresArray(of: .int64)
+        var next = PostgresArray(of: .int64)
+        var published = PostgresArray(of: .int64)
+        var decided = PostgresArray(of: .timestamp)
+        for advance in advances {
+            partitions.append(int32: advance.partition)
+            epochs.append(int64: advance.epoch)
+            expected.append(int64: advance.expectedOffset)
+            next.append(int64: advance.nextOffset)
+            published.append(int64: advance.publishedOffset)
+            decided.append(timestamp: advance.lastDecidedAt.microseconds)
+        }
+        var parameters = Parameters()
+        parameters.append(text: Topic.commands)
+        for column in [partitions, epochs, expected, next, published, decided] { parameters.append(column) }
+        parameters.append(int64: Int64(advances.count))
+        return Query(advanceStatement, parameters)
+    }
+
+    static func array(_ values: [Int32]) -> PostgresArray {
+        var array = PostgresArray(of: .int32)
+        for value in values { array.append(int32: value) }
+        return array
+    }
+
+    // Rows are locked in the order of their numbers, so that two workers that take several over cannot deadlock.
+    private static let acquireStatement = Statement(
+        "partition_acquire",
+        """
+        WITH mine AS (
+            SELECT topic, partition FROM sluice.kafka_offset WHERE topic = $1::text AND partition = ANY($2::integer[])
+            ORDER BY partition FOR UPDATE)
+        UPDATE sluice.kafka_offset o
+        SET epoch = o.epoch + 1, owner = $3::text, log_incarnation = coalesce(o.log_incarnation, $4::text)
+        FROM mine WHERE o.topic = mine.topic AND o.partition = mine.partition
+        RETURNING o.partition, o.next_offset, o.published_offset, o.epoch, o.log_incarnation, o.last_decided_at
+        """)
+
+    private static let placesStatement = Statement(
+        "partition_places",
+        "SELECT partition, next_offset, epoch FROM sluice.kafka_offset WHERE topic = $1::text AND partition = ANY($2::integer[])")
+
+    private static let advanceStatement = Statement(
+        "partition_advance",
+        """
+        WITH moved AS (
+            UPDATE sluice.kafka_offset o
+            SET next_offset = k.next_offset, published_offset = greatest(o.published_offset, k.published_offset),
+                last_decided_at = greatest(o.last_decided_at, k.decided_at)
+            FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])
+                AS k (partition, epoch, expected_offset, next_offset, published_offset, decided_at)
+            WHERE o.topic = $1::text AND o.partition = k.partition AND o.epoch = k.epoch AND o.next_offset = k.expected_offset
+            RETURNING 1)
+        SELECT sluice.expect((SELECT count(*) FROM moved), $8::bigint, 'offsets moved')
+        """)
+}
