@@ -1,0 +1,135 @@
+internal import Ledger
+internal import Store
+internal import Wire
+
+/// Records that are decided and stored together.
+struct Batch {
+    /// In log order within each partition.
+    var records: [LogRecord]
+    /// Decided before, by this or an earlier owner, and perhaps not published: told again, decided no more.
+    let isRepublished: Bool
+    /// How far the batch moves each of its partitions.
+    var reach: [Int32: Int64] {
+        var reach: [Int32: Int64] = [:]
+        for record in records { reach[record.position.partition] = record.position.offset + 1 }
+        return reach
+    }
+}
+
+/// What must be asked before a batch can be decided.
+struct Questions {
+    var ids: [OperationID] = []
+    var accounts: [AccountKey] = []
+    /// Account numbers to reserve.
+    var numbers = 0
+
+    init(_ batch: Batch, knownTo book: Book) {
+        var asked: Set<AccountKey> = []
+        for record in batch.records {
+            guard case .command(let command) = record.content else { continue }
+            ids.append(command.envelope.id)
+            if case .openAccount = command.envelope.command { numbers += 1 }
+            for key in command.envelope.accounts where !book.knows(key) && asked.insert(key).inserted { accounts.append(key) }
+        }
+    }
+}
+
+/// What was answered.
+struct Answers {
+    var priorDecisions: [(id: OperationID, decision: PriorDecision)] = []
+    /// Those of the accounts asked for that exist.
+    var accounts: [Account] = []
+    var numbers: [Int64] = []
+}
+
+/// An outcome somebody is to be told.
+struct Telling {
+    let id: OperationID
+    let outcome: Outcome
+    let replyTo: String?
+}
+
+/// A batch that was decided: what to store, and what to tell once it is stored.
+struct Decision {
+    var stored: StoredBatch
+    var tellings: [Telling] = []
+    /// Ids whose outcome stands from before: it is read again and told.
+    var retellings: [(id: OperationID, replyTo: String?)] = []
+    var deadLetters: [(id: OperationID, replyTo: String)] = []
+    var settledCount = 0
+    var declinedCount = 0
+
+    init(logIncarnation: String) { stored = StoredBatch(logIncarnation: logIncarnation) }
+
+    /// Decides a batch in log order.
+    ///
+    /// - Parameters:
+    ///   - clock: the owner's wall clock.
+    ///   - lastDecidedAt: of each partition; no decision is given an earlier time, whatever the clock says.
+    static func decide(
+        _ batch: Batch, with book: inout Book, answers: Answers, questions: Questions, clock: Timestamp,
+        lastDecidedAt: (Int32) -> Timestamp, logIncarnation: String
+    ) -> Decision {
+        teach(&book, answers, questions)
+        var decision = Decision(logIncarnation: logIncarnation)
+        var numbers = answers.numbers.makeIterator()
+        for record in batch.records {
+            let now = max(clock, lastDecidedAt(record.position.partition))
+            switch record.content {
+            case .command(let command):
+                var number: Int64 = 0
+                if case .openAccount = command.envelope.command {
+                    guard let reserved = numbers.next() else { preconditionFailure("fewer account numbers than accounts to open") }
+                    number = reserved
+                }
+                let outcome = book.decide(command.envelope, at: now, newAccountNumber: number)
+                decision.note(outcome, of: command, at: record.position, decidedAt: now)
+            case .unreadable(let unreadable):
+                decision.note(unreadable, at: record.position, seenAt: now)
+            case .unknownVersion:
+                preconditionFailure("a partition stops before a record of an unknown version")
+            }
+        }
+        decision.stored.effects = book.effects
+        return decision
+    }
+
+    private static func teach(_ book: inout Book, _ answers: Answers, _ questions: Questions) {
+        for prior in answers.priorDecisions { book.learn(prior.decision, of: prior.id) }
+        var found: Set<AccountKey> = []
+        for account in answers.accounts {
+            book.learn(account)
+            found.insert(account.key)
+        }
+        for key in questions.accounts where !found.contains(key) { book.learnAbsent(key) }
+    }
+
+    private mutating func note(_ outcome: Outcome, of command: CommandRecord, at position: LogPosition, decidedAt: Timestamp) {
+        let envelope = command.envelope
+        switch outcome {
+        case .payment(let payment):
+            stored.paymentPositions.append(position)
+            if payment.status == .settled { settledCount += 1 } else { declinedCount += 1 }
+        case .opened(let account):
+            stored.operations.append(
+                .init(envelope: envelope, account: account.key.account, declineReason: nil, decidedAt: decidedAt, position: position))
+        case .accountDeclined(let key, let reason):
+            stored.operations.append(
+                .init(envelope: envelope, account: key.account, declineReason: reason, decidedAt: decidedAt, position: position))
+        case .repeated:
+            retellings.append((envelope.id, command.replyTo))
+            return
+        case .keyReused:
+            stored.conflicts.append(.init(envelope: envelope, decidedAt: decidedAt, position: position))
+        }
+        tellings.append(Telling(id: envelope.id, outcome: outcome, replyTo: command.replyTo))
+    }
+
+    private mutating func note(_ record: LogRecord.Unreadable, at position: LogPosition, seenAt: Timestamp) {
+        stored.deadLetters.append(
+            .init(
+                position: position, tenant: record.tenant, operation: record.operation, reason: record.reason, key: record.key,
+                value: record.value, headers: record.headers, seenAt: seenAt))
+        if let id = record.operation, let replyTo = record.replyTo { deadLetters.append((id, replyTo)) }
+    }
+}

@@ -1,0 +1,34 @@
+/// Every bound of the worker, in one place.
+public struct WorkerLimits: Sendable {
+    /// Commands in one transaction, at most. Each costs about 1 KiB of parameters.
+    public var batchRecordsMax = 512
+    /// Records read ahead of their decision, all partitions together; past it partitions are paused.
+    public var queuedRecordsMax = 8_192
+    /// Paused partitions go on once no more than this many records wait.
+    public var queuedRecordsResume = 2_048
+    /// Accounts kept in memory between batches, about 300 bytes each.
+    public var accountsKnownMax = 500_000
+    /// Accounts whose values Redis has not taken yet; past it Redis is emptied when it is back, instead of mended.
+    public var unpublishedAccountsMax = 100_000
+    /// Records told again at most when a partition is taken over; a longer debt empties Redis instead.
+    public var republishedRecordsMax: Int64 = 10_000
+    /// Of so many records the last of a partition...
+    public var poisonWindow = 100
+    /// ...more than this many unreadable ones stop it: that is a bad deploy, not bad data.
+    public var poisonMax = 20
+    /// Wait after a failure of the database, milliseconds; doubles from the first to the last.
+    public var backoffFirstMilliseconds = 50
+    public var backoffLastMilliseconds = 2_000
+
+    public init() {}
+
+    /// What makes the limits impossible, as a sentence; nil when they can be kept.
+    public var problem: String? {
+        if batchRecordsMax < 1 || batchRecordsMax > 10_000 { return "the batch limit must be 1 to 10000 records" }
+        if queuedRecordsMax < batchRecordsMax { return "the queue limit must not be below the batch limit" }
+        if queuedRecordsResume >= queuedRecordsMax { return "the queue's resume mark must be below its limit" }
+        if accountsKnownMax < 2 * batchRecordsMax { return "the account limit must be at least twice the batch limit" }
+        if poisonMax >= poisonWindow { return "the poison limit must be below its window" }
+        return nil
+    }
+}

@@ -1,0 +1,33 @@
+internal import Ledger
+internal import Store
+internal import Wire
+
+/// A record of the log as the worker sees it.
+struct LogRecord: Sendable {
+    let position: LogPosition
+    var content: Content
+
+    enum Content: Sendable {
+        case command(CommandRecord)
+        /// Kept as a dead letter; the partition goes on.
+        case unreadable(Unreadable)
+        /// Written by a build that knows more: the partition stops before it.
+        case unknownVersion(String)
+    }
+
+    /// What is kept of a record that could not be read or applied.
+    struct Unreadable: Sendable {
+        let reason: String
+        let tenant: TenantID?
+        let operation: OperationID?
+        let replyTo: String?
+        let key: [UInt8]
+        let value: [UInt8]
+        /// A JSON object of texts.
+        let headers: String
+    }
+
+    var isUnreadable: Bool {
+        if case .unreadable = content { true } else { false }
+    }
+}

@@ -1,0 +1,224 @@
+internal import Ledger
+internal import Loop
+internal import Redis
+internal import Store
+internal import Telemetry
+internal import Wire
+
+/// Writes what a commit changed into Redis, and tells the gateways whose clients wait.
+///
+/// Redis is a copy: whatever happens here, no money depends on it. Accounts whose new value Redis did not take are owed: the latest
+/// of each is kept and written when Redis is back, and the partitions' `published` offset does not pass a batch until
+/// nothing is owed, so that the next owner repeats what this one did not get done.
+final class Publisher {
+    /// What one account's value or one batch's end is waiting for.
+    private enum Pending {
+        case account(Account, batch: Int)
+        case other(batch: Int)
+        case emptying
+    }
+
+    private struct Sent {
+        let reach: [Int32: Int64]
+        var outstanding: Int
+    }
+
+    let repliesTold = Counter()
+    let failures = Counter()
+
+    private let limits: WorkerLimits
+    private let onPublished: ([Int32: Int64]) -> Void
+    private var session: RedisSession?
+    private var command = CommandBuffer()
+    private var body: [UInt8] = []
+    private var key: [UInt8] = []
+    private var pending: [UInt64: Pending] = [:]
+    private var nextToken: UInt64 = 0
+    /// Batches that were sent and are not confirmed, in order; `firstBatch` is the number of the first.
+    private var sent: [Sent] = []
+    private var firstBatch = 0
+    private var owed: [AccountKey: Account] = [:]
+    private var mustEmpty = false
+    private var jitter = SystemRandomNumberGenerator()
+
+    init(loop: EventLoop, configuration: RedisConfiguration, limits: WorkerLimits, onPublished: @escaping ([Int32: Int64]) -> Void) {
+        self.limits = limits
+        self.onPublished = onPublished
+        session = RedisSession(
+            loop: loop, configuration: configuration,
+            onReply: { [unowned self] token, result in answered(token, result) },
+            onStateChange: { [unowned self] isReady in
+                Log.info("redis", .flag("ready", isReady))
+                if isReady { settleDebt() }
+            })
+    }
+
+    var isReady: Bool { session?.isReady ?? false }
+    /// Accounts whose latest value Redis does not have.
+    var owedAccounts: Int { owed.count }
+
+    func close() { session?.close() }
+
+    /// Publishes what a batch came to.
+    func publish(
+        accounts: [Account], tellings: [Telling], payments: [Payment], deadLetters: [(id: OperationID, replyTo: String)],
+        reach: [Int32: Int64]
+    ) {
+        let batch = firstBatch + sent.count
+        sent.append(Sent(reach: reach, outstanding: 0))
+        for account in accounts { put(account, batch: batch) }
+        for payment in payments { fill(payment, batch: batch) }
+        for telling in tellings { tell(telling, batch: batch) }
+        for letter in deadLetters { reply(letter.id, .quarantined, to: letter.replyTo, batch: batch) }
+        confirm()
+    }
+
+    /// Makes Redis forget everything, before anything else is written: its values cannot be mended one by one.
+    func emptyCache() {
+        mustEmpty = true
+        settleDebt()
+    }
+
+    // MARK: Commands
+
+    private func put(_ account: Account, batch: Int) {
+        body.removeAll(keepingCapacity: true)
+        body.append(account)
+        key.removeAll(keepingCapacity: true)
+        let name: [UInt8] = Array(account.key.account.text.utf8)
+        CacheKey.appendAccount(name.span, of: account.key.tenant, to: &key)
+        RedisFunctions.encodePut(
+            key: key.span, revision: account.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds),
+            into: &command)
+        if mustEmpty || !send(.account(account, batch: batch), batch: batch) { owe(account) }
+    }
+
+    private func fill(_ payment: Payment, batch: Int) {
+        body.removeAll(keepingCapacity: true)
+        body.append(payment)
+        key.removeAll(keepingCapacity: true)
+        CacheKey.appendPayment(payment.id, of: payment.tenant, to: &key)
+        RedisFunctions.encodeFill(
+            key: key.span, revision: payment.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.paymentMilliseconds),
+            into: &command)
+        _ = send(.other(batch: batch), batch: batch)
+    }
+
+    private func tell(_ telling: Telling, batch: Int) {
+        guard let channel = telling.replyTo else { return }
+        body.removeAll(keepingCapacity: true)
+        let kind: ReplyMessage.Kind
+        switch telling.outcome {
+        case .payment(let payment):
+            body.append(payment)
+            kind = payment.declineReason.map(ReplyMessage.Kind.declined) ?? .settled
+        case .opened(let account):
+            body.append(account)
+            kind = .account
+        case .accountDeclined(_, let reason): kind = .accountDeclined(reason)
+        case .keyReused: kind = .keyReused
+        case .repeated: preconditionFailure("a repeated command's outcome is read before it is told")
+        }
+        reply(telling.id, kind, to: channel, batch: batch)
+    }
+
+    private func reply(_ id: OperationID, _ kind: ReplyMessage.Kind, to channel: String, batch: Int) {
+        if case .quarantined = kind { body.removeAll(keepingCapacity: true) }
+        key.removeAll(keepingCapacity: true)
+        ReplyMessage.append(id: id, kind: kind, body: body.span, to: &key)
+        command.begin(argumentCount: 3)
+        command.append("PUBLISH")
+        command.append(text: channel)
+        command.append(key.span)
+        if send(.other(batch: batch), batch: batch) { repliesTold.add() }
+    }
+
+    private func lifetime(_ milliseconds: Int) -> Int {
+        milliseconds + Int.random(in: 0...(milliseconds / 10), using: &jitter)
+    }
+
+    private func send(_ what: Pending, batch: Int) -> Bool {
+        guard let session, session.send(command, token: nextToken) else {
+            failures.add()
+            return false
+        }
+        pending[nextToken] = what
+        nextToken += 1
+        if batch >= firstBatch, batch - firstBatch < sent.count { sent[batch - firstBatch].outstanding += 1 }
+        return true
+    }
+
+    // MARK: Answers
+
+    private func answered(_ token: UInt64, _ result: borrowing RedisResult) {
+        guard let what = pending.removeValue(forKey: token) else { return }
+        let worked: Bool
+        switch result {
+        case .reply(let reply):
+            worked = reply.kind != .error
+            if !worked { Log.error("redis refused a value", .text("error", reply.text)) }
+        case .failure: worked = false
+        }
+        if !worked { failures.add() }
+        switch what {
+        case .account(let account, let batch):
+            if !worked { owe(account) }
+            done(batch)
+        case .other(let batch): done(batch)
+        case .emptying:
+            if worked {
+                mustEmpty = false
+                settleDebt()
+            }
+        }
+        confirm()
+    }
+
+    private func done(_ batch: Int) {
+        guard batch >= firstBatch else { return }
+        sent[batch - firstBatch].outstanding -= 1
+    }
+
+    private func owe(_ account: Account) {
+        if let known = owed[account.key], known.revision >= account.revision { return }
+        owed[account.key] = account
+        guard owed.count > limits.unpublishedAccountsMax else { return }
+        owed.removeAll()
+        mustEmpty = true
+    }
+
+    /// Writes what is owed; called when Redis is back and as long as there is something.
+    private func settleDebt() {
+        guard let session, session.isReady else { return }
+        if mustEmpty {
+            guard !pending.values.contains(where: { if case .emptying = $0 { true } else { false } }) else { return }
+            command.begin(argumentCount: 1)
+            command.append("FLUSHDB")
+            _ = send(.emptying, batch: -1)
+            return
+        }
+        let accounts = Array(owed.values.prefix(4_096))
+        for account in accounts where session.isReady {
+            owed[account.key] = nil
+            put(account, batch: -1)
+        }
+    }
+
+    /// Batches from the front whose every value is there, with nothing owed from before.
+    private func confirm() {
+        if !owed.isEmpty || mustEmpty {
+            if pending.isEmpty { settleDebt() }
+            return
+        }
+        var reach: [Int32: Int64] = [:]
+        var count = 0
+        while count < sent.count, sent[count].outstanding == 0 {
+            reach.merge(sent[count].reach) { max($0, $1) }
+            count += 1
+        }
+        guard count > 0 else { return }
+        sent.removeFirst(count)
+        firstBatch += count
+        onPublished(reach)
+    }
+}

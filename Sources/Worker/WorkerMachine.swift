@@ -1,0 +1,387 @@
+internal import Ledger
+internal import Store
+
+/// Decides what the worker does next: which partitions to take, which records form a batch, what a failure means.
+///
+/// Pure: events in, one action out at a time, no clock and no I/O. One thing is under way with the database at any time
+/// (`Phase`), so that whatever happens to it there is one place to say what follows.
+struct WorkerMachine {
+    enum Action: Equatable {
+        /// Take these partitions over: raise their epochs and read their offsets.
+        case acquire([Int32])
+        /// Ask what the next batch depends on, decide it and store it.
+        case process
+        /// Read the next batch's outcomes and publish them again.
+        case republish
+        /// A batch failed or its outcome is unknown: forget what was known, and ask where its partitions stand.
+        case check([Int32])
+        /// Try again after this long.
+        case wait(milliseconds: Int)
+    }
+
+    enum Phase: Equatable {
+        case idle
+        case acquiring([Int32])
+        case processing
+        case republishing
+        case checking([Int32])
+        /// What to do once the wait is over.
+        case waiting(resume: Resume)
+    }
+
+    enum Resume: Equatable {
+        case acquire([Int32])
+        case check([Int32])
+        case next
+    }
+
+    /// What follows for a partition, told to the driver in order.
+    enum Notice: Equatable {
+        case start(partition: Int32, offset: Int64)
+        case stopped(partition: Int32, reason: String)
+        /// Redis holds values that nobody can mend one by one.
+        case emptyCache
+    }
+
+    struct Partition: Equatable {
+        var grant: PartitionGrant
+        /// The first offset that is not applied, as far as this owner knows.
+        var next: Int64
+        var published: Int64
+        var lastDecidedAt: Timestamp
+        /// Of the last records, oldest first: unreadable or not.
+        var poison: [Bool] = []
+        /// Records below it are in `poison` already: a batch that is tried again is not counted again.
+        var poisonCountedBelow: Int64 = 0
+        var stopReason: String?
+    }
+
+    let limits: WorkerLimits
+    /// The log that is being read; set by the first assignment.
+    private(set) var logIncarnation = ""
+    private(set) var phase = Phase.idle
+    private(set) var partitions: [Int32: Partition] = [:]
+    private(set) var notices: [Notice] = []
+    /// The batch that is under way; nil unless processing, republishing, checking or waiting to check.
+    private(set) var batch: Batch?
+    private var toAcquire: [Int32] = []
+    private var queue: [LogRecord] = []
+    private var head = 0
+    private var batchLimit: Int
+    private var failures = 0
+    /// Why the database cannot be used now, for readiness; nil when it can.
+    private(set) var databaseProblem: String?
+
+    init(limits: WorkerLimits) {
+        self.limits = limits
+        batchLimit = limits.batchRecordsMax
+    }
+
+    var queuedRecords: Int { queue.count - head }
+    /// Partitions that were assigned and are not running: acquiring, or stopped for a reason.
+    var isEverythingRunning: Bool { toAcquire.isEmpty && partitions.values.allSatisfy { $0.stopReason == nil } && !isAcquiring }
+    private var isAcquiring: Bool {
+        switch phase {
+        case .acquiring, .waiting(.acquire): true
+        default: false
+        }
+    }
+
+    mutating func takeNotices() -> [Notice] {
+        defer { notices.removeAll() }
+        return notices
+    }
+
+    // MARK: Events
+
+    mutating func assigned(_ assigned: [Int32], logIncarnation: String) {
+        self.logIncarnation = logIncarnation
+        acquireLater(assigned)
+    }
+
+    private mutating func acquireLater(_ assigned: [Int32]) {
+        toAcquire.append(contentsOf: assigned.filter { !toAcquire.contains($0) })
+    }
+
+    /// The partitions are another's from now on. What is queued for them is dropped: its next owner reads it again.
+    /// - Returns: true when nothing of theirs is under way; else `isRevocationDone` turns true later.
+    mutating func revoked(_ revoked: [Int32]) {
+        let gone = Set(revoked)
+        toAcquire.removeAll { gone.contains($0) }
+        for partition in gone { partitions[partition] = nil }
+        queue = queue[head...].filter { !gone.contains($0.position.partition) }
+        head = 0
+        switch phase {
+        case .waiting(let resume):
+            batch?.records.removeAll { gone.contains($0.position.partition) }
+            phase = .waiting(resume: Self.without(gone, resume))
+        case .checking(let checked): phase = .checking(checked.filter { !gone.contains($0) })
+        case .acquiring(let acquired): phase = .acquiring(acquired.filter { !gone.contains($0) })
+        case .idle, .processing, .republishing: break
+        }
+    }
+
+    /// False while a transaction that touches revoked partitions may still commit.
+    var mayFinishRevocation: Bool {
+        switch phase {
+        case .processing: false
+        case .idle, .acquiring, .republishing, .checking, .waiting: true
+        }
+    }
+
+    private static func without(_ gone: Set<Int32>, _ resume: Resume) -> Resume {
+        switch resume {
+        case .acquire(let partitions): .acquire(partitions.filter { !gone.contains($0) })
+        case .check(let partitions): .check(partitions.filter { !gone.contains($0) })
+        case .next: .next
+        }
+    }
+
+    /// A record was read. Records of partitions that are not running, or that were seen already, are dropped.
+    mutating func received(_ record: LogRecord) {
+        guard let partition = partitions[record.position.partition], partition.stopReason == nil else { return }
+        queue.append(record)
+    }
+
+    mutating func granted(_ grants: [PartitionGrant]) {
+        guard case .acquiring(let wanted) = phase else { return }
+        phase = .idle
+        succeeded()
+        for number in wanted {
+            guard let grant = grants.first(where: { $0.partition == number }) else {
+                notices.append(.stopped(partition: number, reason: "it has no row in sluice.kafka_offset: run `sluice migrate`"))
+                continue
+            }
+            start(grant)
+        }
+    }
+
+    private mutating func start(_ grant: PartitionGrant) {
+        let number = grant.partition
+        var partition = Partition(
+            grant: grant, next: grant.nextOffset, published: grant.publishedOffset, lastDecidedAt: grant.lastDecidedAt)
+        defer { partitions[number] = partition }
+        guard grant.logIncarnation == logIncarnation else {
+            let reason =
+                "its offsets count in log \(grant.logIncarnation), and this is log \(logIncarnation): connect to the right cluster, or adopt "
+                + "the new log with `sluice migrate --adopt-log` after a drained audit"
+            partition.stopReason = reason
+            notices.append(.stopped(partition: number, reason: reason))
+            return
+        }
+        if grant.nextOffset - grant.publishedOffset > limits.republishedRecordsMax {
+            partition.published = grant.nextOffset
+            notices.append(.emptyCache)
+        }
+        notices.append(.start(partition: number, offset: partition.published))
+    }
+
+    /// The batch is stored; its partitions are at its end.
+    mutating func stored(_ advances: [OffsetAdvance]) {
+        guard phase == .processing else { return }
+        phase = .idle
+        batch = nil
+        succeeded()
+        for advance in advances where partitions[advance.partition]?.grant.epoch == advance.epoch {
+            partitions[advance.partition]?.next = advance.nextOffset
+            partitions[advance.partition]?.lastDecidedAt = advance.lastDecidedAt
+        }
+        batchLimit = min(limits.batchRecordsMax, batchLimit * 2)
+    }
+
+    /// The batch's partitions were revoked before anything of it was stored: it is dropped.
+    mutating func abandoned() {
+        guard phase == .processing else { return }
+        phase = .idle
+        requeueBatch()
+    }
+
+    mutating func republished() {
+        guard phase == .republishing else { return }
+        phase = .idle
+        batch = nil
+        succeeded()
+    }
+
+    /// Everything below these offsets is in Redis and told.
+    mutating func published(_ reach: [Int32: Int64]) {
+        for (number, offset) in reach {
+            guard let published = partitions[number]?.published else { continue }
+            partitions[number]?.published = max(published, offset)
+        }
+    }
+
+    /// The batch, or the question about it, failed.
+    /// - Parameters:
+    ///   - dataRefused: SQLSTATE class 22 or 23: these values will never be accepted.
+    ///   - jitter: 0 to 1.
+    mutating func failed(_ reason: String, dataRefused: Bool, jitter: Double) -> Action {
+        databaseProblem = reason
+        switch phase {
+        case .processing where dataRefused: return refused(reason)
+        case .processing: return wait(then: .check(batch.map { $0.reach.keys.sorted() } ?? []), jitter)
+        case .republishing:
+            requeueBatch()
+            return wait(then: .next, jitter)
+        case .acquiring(let partitions): return wait(then: .acquire(partitions), jitter)
+        case .checking(let partitions): return wait(then: .check(partitions), jitter)
+        case .idle, .waiting: return wait(then: .next, jitter)
+        }
+    }
+
+    /// Data refused: halve the batch until the record that is to blame stands alone, and make that a dead letter.
+    private mutating func refused(_ reason: String) -> Action {
+        guard var refused = batch else { return .wait(milliseconds: limits.backoffFirstMilliseconds) }
+        if refused.records.count == 1, case .command(let command) = refused.records[0].content {
+            refused.records[0].content = .unreadable(.init(command: command, reason: "the ledger refused it: \(reason)"))
+            batch = refused
+        }
+        batchLimit = max(1, refused.records.count / 2)
+        // What the book knows may be wrong now; where the partitions stand is not in doubt, but asking is cheap and one way.
+        let partitions = refused.reach.keys.sorted()
+        phase = .checking(partitions)
+        return .check(partitions)
+    }
+
+    private mutating func wait(then resume: Resume, _ jitter: Double) -> Action {
+        failures += 1
+        let doublings = min(failures - 1, 16)
+        let milliseconds = min(limits.backoffLastMilliseconds, limits.backoffFirstMilliseconds << doublings)
+        phase = .waiting(resume: resume)
+        return .wait(milliseconds: milliseconds / 2 + Int(Double(milliseconds / 2) * jitter))
+    }
+
+    private mutating func succeeded() {
+        failures = 0
+        databaseProblem = nil
+    }
+
+    /// Where the partitions of a batch that failed stand. What was not applied is done again; what was applied after all
+    /// (the connection broke at the commit) is read again and told; a partition with another's epoch is dropped.
+    mutating func placed(_ places: [PartitionPlace]) {
+        guard case .checking(let asked) = phase else { return }
+        succeeded()
+        for number in asked {
+            guard let partition = partitions[number] else { continue }
+            guard let place = places.first(where: { $0.partition == number }), place.epoch == partition.grant.epoch else {
+                stop(number, "another worker has taken it over")
+                continue
+            }
+            partitions[number]?.next = place.nextOffset
+        }
+        requeueBatch()
+        phase = .idle
+    }
+
+    /// The log cannot be read on from where the partition stands: its offset is outside of it, or the topic is gone.
+    mutating func unreadable(_ number: Int32, _ reason: String) {
+        guard let partition = partitions[number], partition.stopReason == nil else { return }
+        stop(number, reason)
+    }
+
+    mutating func waited() {
+        guard case .waiting(let resume) = phase else { return }
+        phase = .idle
+        switch resume {
+        case .acquire(let partitions): acquireLater(partitions)
+        case .check(let partitions): phase = .waiting(resume: .check(partitions))
+        case .next: break
+        }
+    }
+
+    private mutating func requeueBatch() {
+        guard let records = batch?.records else { return }
+        batch = nil
+        queue =
+            records.filter { partitions[$0.position.partition]?.stopReason == nil && partitions[$0.position.partition] != nil }
+            + queue[head...]
+        head = 0
+    }
+
+    private mutating func stop(_ number: Int32, _ reason: String) {
+        partitions[number]?.stopReason = reason
+        queue = queue[head...].filter { $0.position.partition != number }
+        head = 0
+        notices.append(.stopped(partition: number, reason: reason))
+    }
+
+    // MARK: What comes next
+
+    /// The next thing to do with the database; nil when nothing can be done now.
+    mutating func next() -> Action? {
+        if case .waiting(.check(let partitions)) = phase {
+            phase = .checking(partitions)
+            return .check(partitions)
+        }
+        guard phase == .idle else { return nil }
+        if !toAcquire.isEmpty {
+            let wanted = toAcquire
+            toAcquire = []
+            phase = .acquiring(wanted)
+            return .acquire(wanted)
+        }
+        return formBatch()
+    }
+
+    /// Takes records from the front of the queue, as long as they are of one kind: to be told again, or to be decided.
+    private mutating func formBatch() -> Action? {
+        var records: [LogRecord] = []
+        var republishes: Bool?
+        while head < queue.count, records.count < batchLimit {
+            let record = queue[head]
+            let number = record.position.partition
+            guard let partition = partitions[number], partition.stopReason == nil else {
+                head += 1
+                continue
+            }
+            let isApplied = record.position.offset < partition.next
+            if republishes == nil { republishes = isApplied }
+            if republishes != isApplied { break }
+            if case .unknownVersion(let version) = record.content, !isApplied {
+                // What comes before it is decided first.
+                if records.contains(where: { $0.position.partition == number }) { break }
+                stop(
+                    number,
+                    "offset \(record.position.offset) is of record version \(version), which this build does not know: upgrade the workers")
+                continue
+            }
+            if !isApplied, notePoison(record, number) { continue }
+            records.append(record)
+            head += 1
+        }
+        if head == queue.count || head > 4_096 {
+            queue.removeFirst(head)
+            head = 0
+        }
+        guard !records.isEmpty, let republishes else { return nil }
+        batch = Batch(records: records, isRepublished: republishes)
+        phase = republishes ? .republishing : .processing
+        return republishes ? .republish : .process
+    }
+
+    /// Counts unreadable records; true when there were too many and the partition was stopped.
+    private mutating func notePoison(_ record: LogRecord, _ number: Int32) -> Bool {
+        guard var partition = partitions[number], record.position.offset >= partition.poisonCountedBelow else { return false }
+        partition.poisonCountedBelow = record.position.offset + 1
+        partition.poison.append(record.isUnreadable)
+        if partition.poison.count > limits.poisonWindow { partition.poison.removeFirst() }
+        partitions[number] = partition
+        guard record.isUnreadable, partition.poison.count(where: { $0 }) > limits.poisonMax else { return false }
+        stop(
+            number,
+            "more than \(limits.poisonMax) of the last \(limits.poisonWindow) records are unreadable, at offset \(record.position.offset): this is a bad deploy, not bad data"
+        )
+        return true
+    }
+
+    /// The advances that the batch under way stores with it.
+    func advances(decidedAt clock: Timestamp) -> [OffsetAdvance] {
+        guard let batch else { return [] }
+        return batch.reach.sorted { $0.key < $1.key }.compactMap { number, next in
+            guard let partition = partitions[number] else { return nil }
+            return OffsetAdvance(
+                partition: number, epoch: partition.grant.epoch, expectedOffset: partition.next, nextOffset: next,
+                publishedOffset: min(partition.published, next), lastDecidedAt: max(clock, partition.lastDecidedAt))
+        }
+    }
+}
