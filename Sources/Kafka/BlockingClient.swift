@@ -5,7 +5,7 @@ internal import Telemetry
 @safe
 final class BlockingClient {
     let raw: OpaquePointer
-    let queue: OpaquePointer
+    private let logs: OpaquePointer
 
     /// - Parameter settings: besides those of the configuration.
     init(_ configuration: KafkaConfiguration, settings: [(String, String)] = []) throws(KafkaError) {
@@ -16,22 +16,23 @@ final class BlockingClient {
                 ("group.id", "sluice-tools"), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"), ("allow.auto.create.topics", "false"),
             ] + settings, extra: configuration.extra, events: RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_ERROR)
-        guard let queue = unsafe rd_kafka_queue_get_main(raw) else { preconditionFailure("a client without a queue") }
+        // Of its own: from the main queue, calls that wait for something else would print them.
+        guard let queue = unsafe rd_kafka_queue_new(raw) else { preconditionFailure("out of memory") }
         unsafe self.raw = raw
-        unsafe self.queue = queue
-        unsafe rd_kafka_set_log_queue(raw, queue)
+        unsafe logs = queue
+        unsafe rd_kafka_set_log_queue(raw, logs)
     }
 
     deinit {
         writeLogs()
-        unsafe rd_kafka_queue_destroy(queue)
+        unsafe rd_kafka_queue_destroy(logs)
         unsafe rd_kafka_destroy(raw)
     }
 
     /// What the library said in the meantime: why a wait ran out.
     private func writeLogs() {
         let log = ClientLog()
-        while let event = unsafe rd_kafka_queue_poll(queue, 0) {
+        while let event = unsafe rd_kafka_queue_poll(logs, 0) {
             if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG { unsafe log.write(event) }
             unsafe rd_kafka_event_destroy(event)
         }

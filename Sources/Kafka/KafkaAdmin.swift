@@ -85,6 +85,21 @@ public enum KafkaAdmin {
         return identity.isEmpty ? nil : identity
     }
 
+    /// How far a group's members said they were, for lag tools; nil when they never did. Sluice's own offsets are in
+    /// its database.
+    public static func committedOffset(
+        _ configuration: KafkaConfiguration, group: String, topic: String, partition: Int32, timeoutMilliseconds: Int32 = 10_000
+    ) throws(KafkaError) -> Int64? {
+        let client = try BlockingClient(configuration, settings: [("group.id", group)])
+        let list = PartitionList(topic: topic, capacity: 1)
+        list.add(partition)
+        let code = unsafe rd_kafka_committed(client.raw, list.raw, timeoutMilliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+        let element = unsafe list.raw.pointee.elems[0]
+        guard unsafe element.err == RD_KAFKA_RESP_ERR_NO_ERROR else { throw unsafe KafkaError(element.err) }
+        return unsafe element.offset >= 0 ? element.offset : nil
+    }
+
     // MARK: - Parts, on a client
 
     private static func create(

@@ -104,6 +104,8 @@ public final class Producer {
     public func flush(deadlineMilliseconds: Int, completion: @escaping (_ unanswered: Int) -> Void) {
         let flush = Flush(completion: completion)
         flush.timer = LoopTimer(loop: loop) { [unowned self, unowned flush] in
+            // Held for the call: the list was what kept it.
+            let flush = flush
             flushes.removeAll { $0 === flush }
             flush.finish(unanswered: table.count)
         }
@@ -126,12 +128,6 @@ public final class Producer {
             instance.client.wakeAgain()
         }
         if live == nil, retiring.isEmpty { settleLater() }
-    }
-
-    /// For tests: raises a fatal error in the live client as if it had come from the broker.
-    func simulateFatalError(code: Int32) {
-        guard let live else { return }
-        unsafe rd_kafka_test_fatal_error(live.client.raw, rd_kafka_resp_err_t(code), "simulated")
     }
 
     // MARK: - Instances

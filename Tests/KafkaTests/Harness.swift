@@ -167,3 +167,8 @@ func text(_ bytes: Span<UInt8>) -> String {
     for index in bytes.indices { array.append(bytes[index]) }
     return String(decoding: array, as: UTF8.self)
 }
+
+func headerText(_ record: borrowing Record, _ name: StaticString) -> String? {
+    guard let value = record.header(name) else { return nil }
+    return text(value)
+}
