@@ -193,10 +193,11 @@ extension BrokerTests {
         @Test func `a dynamic member that closes leaves its partitions to the others at once`() throws {
             let cluster = try MockCluster()
             cluster.createTopic("t", partitions: 2)
+            // The mock lets members gather for 3 s, in which they are silent: no session may be shorter.
             let harness = Harness()
-            let first = try ConsumerFixture(cluster.bootstrapServers, harness: harness) { $0.sessionTimeoutMilliseconds = 2_000 }
+            let first = try ConsumerFixture(cluster.bootstrapServers, harness: harness) { $0.sessionTimeoutMilliseconds = 5_000 }
             defer { first.close() }
-            let second = try ConsumerFixture(cluster.bootstrapServers, harness: harness) { $0.sessionTimeoutMilliseconds = 2_000 }
+            let second = try ConsumerFixture(cluster.bootstrapServers, harness: harness) { $0.sessionTimeoutMilliseconds = 5_000 }
             #expect(harness.run(seconds: 30) { first.owned.count == 1 && second.owned.count == 1 })
             second.close()
             #expect(second.revoked.last?.partitions.count == 1, "a close gives back what was assigned")
