@@ -4,7 +4,19 @@
 /// `answer`, writes what is due, reports that by `wrote`, and does what the returned values say. `wantsInput` and
 /// `deadline` are levels to be looked at after each event. All times are milliseconds of one monotonic clock.
 ///
-/// A connection without an unfinished request needs no buffer at all: `Receipt.kept` is 0. About 150 bytes.
+/// A connection without an unfinished request needs no buffer at all: `Receipt.kept` is 0. A driver's turn:
+///
+///     var start = 0                                    // the loop's lent buffer: kept bytes, then what was read
+///     repeat {
+///         receipt = machine.receive(&bytes from start, head: &loop.head, limits: limits, now: loop.now)
+///         switch receipt.outcome { case .request(let number, let body): route(number, loop.head, body) ... }
+///         start += receipt.consumed
+///     } while receipt.outcome is .request or .refuse
+///     keep receipt.kept bytes from start in a buffer of the connection, or none when it is 0
+///     act on machine.wrote(unwrittenBytes: write(output), ...)   // .resume starts over with the kept bytes
+///     watch the socket as machine.wantsInput says, note machine.deadline
+///
+/// `route` answers at once or later, each time by `answer`, then `nextHeld` until nil, then the same `wrote`.
 public struct ConnectionMachine: ~Copyable {
     /// The number of a request on its connection, from 0.
     public typealias RequestNumber = UInt32

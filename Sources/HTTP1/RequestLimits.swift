@@ -46,7 +46,8 @@ public struct RequestLimits: Sendable {
         return nil
     }
 
-    /// The most that an unfinished request can keep buffered: what the driver must be able to hold for it.
+    /// The most that an unfinished request can keep buffered: what the driver must be able to hold for it. A full
+    /// pipeline keeps what the driver has read beyond it instead, at most one read.
     public var bufferedBytesMax: Int {
         let head = 2 + requestLineBytesMax + 2 + fieldBytesMax + 2
         let lastLine = ChunkLine.digitsMax + max(chunkExtensionBytesMax, trailerBytesMax) + 2
