@@ -110,7 +110,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Gateway", "Worker", "Standalone", "Operate", "Telemetry", "CJemalloc",
+                "Gateway", "Worker", "Standalone", "Operate", "Redis", "Postgres", "Kafka", "Loop", "Telemetry", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/sluice", swiftSettings: strict),
