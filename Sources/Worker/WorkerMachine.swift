@@ -25,6 +25,8 @@ struct WorkerMachine {
         case processing
         case republishing
         case checking([Int32])
+        /// The wait after a failed batch is over: asking where its partitions stand is next.
+        case checkDue([Int32])
         /// What to do once the wait is over.
         case waiting(resume: Resume)
     }
@@ -116,6 +118,7 @@ struct WorkerMachine {
             batch?.records.removeAll { gone.contains($0.position.partition) }
             phase = .waiting(resume: Self.without(gone, resume))
         case .checking(let checked): phase = .checking(checked.filter { !gone.contains($0) })
+        case .checkDue(let checked): phase = .checkDue(checked.filter { !gone.contains($0) })
         case .acquiring(let acquired): phase = .acquiring(acquired.filter { !gone.contains($0) })
         case .idle, .processing, .republishing: break
         }
@@ -125,7 +128,7 @@ struct WorkerMachine {
     var mayFinishRevocation: Bool {
         switch phase {
         case .processing: false
-        case .idle, .acquiring, .republishing, .checking, .waiting: true
+        case .idle, .acquiring, .republishing, .checking, .checkDue, .waiting: true
         }
     }
 
@@ -225,7 +228,7 @@ struct WorkerMachine {
             return wait(then: .next, jitter)
         case .acquiring(let partitions): return wait(then: .acquire(partitions), jitter)
         case .checking(let partitions): return wait(then: .check(partitions), jitter)
-        case .idle, .waiting: return wait(then: .next, jitter)
+        case .idle, .checkDue, .waiting: return wait(then: .next, jitter)
         }
     }
 
@@ -284,7 +287,7 @@ struct WorkerMachine {
         phase = .idle
         switch resume {
         case .acquire(let partitions): acquireLater(partitions)
-        case .check(let partitions): phase = .waiting(resume: .check(partitions))
+        case .check(let partitions): phase = .checkDue(partitions)
         case .next: break
         }
     }
@@ -309,7 +312,7 @@ struct WorkerMachine {
 
     /// The next thing to do with the database; nil when nothing can be done now.
     mutating func next() -> Action? {
-        if case .waiting(.check(let partitions)) = phase {
+        if case .checkDue(let partitions) = phase {
             phase = .checking(partitions)
             return .check(partitions)
         }

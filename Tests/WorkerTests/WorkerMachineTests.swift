@@ -1,0 +1,398 @@
+import Ledger
+import Store
+import Testing
+import Wire
+
+@testable import Worker
+
+@Suite struct WorkerMachineTests {
+    let log = "log-1"
+
+    func grant(_ partition: Int32, next: Int64 = 0, published: Int64? = nil, epoch: Int64 = 1, log: String = "log-1") -> PartitionGrant {
+        PartitionGrant(
+            partition: partition, nextOffset: next, publishedOffset: published ?? next, epoch: epoch, logIncarnation: log,
+            lastDecidedAt: Timestamp(microseconds: 0))
+    }
+
+    func record(_ partition: Int32, _ offset: Int64) -> LogRecord {
+        let pay = Pay(debit: AccountID("a")!, credit: AccountID("b")!, amount: 1, currency: Currency("EUR")!)
+        let envelope = Envelope(
+            id: OperationID(high: UInt64(partition), low: UInt64(offset)), tenant: TenantID(1), fingerprint: Fingerprint(high: 0, low: 0),
+            acceptedAt: Timestamp(microseconds: 0), command: .pay(pay))
+        return LogRecord(position: LogPosition(partition: partition, offset: offset), content: .command(CommandRecord(envelope: envelope)))
+    }
+
+    func unreadable(_ partition: Int32, _ offset: Int64) -> LogRecord {
+        LogRecord(
+            position: LogPosition(partition: partition, offset: offset),
+            content: .unreadable(.init(reason: "test", tenant: nil, operation: nil, replyTo: nil, key: [], value: [], headers: "{}")))
+    }
+
+    /// A machine that owns partition 0 at offset 0 and has nothing to do.
+    func running(_ limits: WorkerLimits = WorkerLimits(), next: Int64 = 0, published: Int64? = nil) -> WorkerMachine {
+        var machine = WorkerMachine(limits: limits)
+        machine.assigned([0], logIncarnation: log)
+        #expect(machine.next() == .acquire([0]))
+        machine.granted([grant(0, next: next, published: published)])
+        #expect(machine.takeNotices() == [.start(partition: 0, offset: published ?? next)])
+        #expect(machine.next() == nil)
+        return machine
+    }
+
+    func offsets(_ machine: WorkerMachine) -> [Int64]? { machine.batch?.records.map(\.position.offset) }
+
+    func store(_ machine: inout WorkerMachine) { machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 1))) }
+
+    @Test func `a partition flows only once it was taken over`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.received(record(0, 0))
+        #expect(machine.queuedRecords == 0)
+        machine.assigned([0, 1], logIncarnation: log)
+        #expect(machine.next() == .acquire([0, 1]))
+        #expect(machine.next() == nil)
+        #expect(!machine.isEverythingRunning)
+        machine.granted([grant(0, next: 5), grant(1, next: 7)])
+        #expect(machine.takeNotices() == [.start(partition: 0, offset: 5), .start(partition: 1, offset: 7)])
+        #expect(machine.isEverythingRunning)
+    }
+
+    @Test func `offsets of another log stop the partition and say what to do`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.assigned([0], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([grant(0, next: 5, log: "log-0")])
+        guard case .stopped(0, let reason) = machine.takeNotices().first else {
+            Issue.record("not stopped")
+            return
+        }
+        #expect(reason.contains("log-0") && reason.contains("log-1") && reason.contains("--adopt-log"))
+        machine.received(record(0, 5))
+        #expect(machine.next() == nil)
+    }
+
+    @Test func `a partition without a row is stopped`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.assigned([0], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([])
+        guard case .stopped(0, let reason) = machine.takeNotices().first else {
+            Issue.record("not stopped")
+            return
+        }
+        #expect(reason.contains("sluice migrate"))
+    }
+
+    @Test func `a batch moves its partitions from where they were to behind its last record`() {
+        var machine = running()
+        for offset in [0, 1, 5] as [Int64] { machine.received(record(0, offset)) }
+        #expect(machine.next() == .process)
+        #expect(machine.next() == nil)
+        let advances = machine.advances(decidedAt: Timestamp(microseconds: 9))
+        #expect(
+            advances == [
+                OffsetAdvance(
+                    partition: 0, epoch: 1, expectedOffset: 0, nextOffset: 6, publishedOffset: 0, lastDecidedAt: Timestamp(microseconds: 9))
+            ])
+        machine.stored(advances)
+        #expect(machine.partitions[0]?.next == 6)
+        machine.published([0: 6])
+        machine.received(record(0, 6))
+        #expect(machine.next() == .process)
+        #expect(machine.advances(decidedAt: Timestamp(microseconds: 3)).first?.publishedOffset == 6)
+        #expect(machine.advances(decidedAt: Timestamp(microseconds: 3)).first?.lastDecidedAt == Timestamp(microseconds: 9))
+    }
+
+    @Test func `a batch is bounded`() {
+        var limits = WorkerLimits()
+        limits.batchRecordsMax = 3
+        var machine = running(limits)
+        for offset in 0..<7 { machine.received(record(0, Int64(offset))) }
+        var batches: [[Int64]] = []
+        while machine.next() == .process {
+            batches.append(offsets(machine) ?? [])
+            store(&machine)
+        }
+        #expect(batches == [[0, 1, 2], [3, 4, 5], [6]])
+    }
+
+    @Test func `what was applied and perhaps not published is told again, never decided again`() {
+        var machine = running(next: 3, published: 1)
+        for offset in 1..<5 { machine.received(record(0, Int64(offset))) }
+        #expect(machine.next() == .republish)
+        #expect(offsets(machine) == [1, 2])
+        machine.republished()
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [3, 4])
+    }
+
+    @Test func `a debt of publications that is too long empties the cache instead`() {
+        var limits = WorkerLimits()
+        limits.republishedRecordsMax = 10
+        var machine = WorkerMachine(limits: limits)
+        machine.assigned([0], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([grant(0, next: 100, published: 80)])
+        #expect(machine.takeNotices() == [.emptyCache, .start(partition: 0, offset: 100)])
+    }
+
+    @Test func `a lost connection is followed by a wait, a check and the same batch again`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        #expect(machine.next() == .process)
+        guard case .wait = machine.failed("connection lost", dataRefused: false, jitter: 0.5) else {
+            Issue.record("no wait")
+            return
+        }
+        #expect(machine.databaseProblem == "connection lost")
+        #expect(machine.next() == nil)
+        machine.waited()
+        #expect(machine.next() == .check([0]))
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 1)])
+        #expect(machine.databaseProblem == nil)
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [0])
+    }
+
+    @Test func `a commit that had happened after all is told, not repeated`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        machine.received(record(0, 1))
+        _ = machine.next()
+        _ = machine.failed("connection lost at the commit", dataRefused: false, jitter: 0)
+        machine.waited()
+        _ = machine.next()
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 2, epoch: 1)])
+        #expect(machine.next() == .republish)
+        #expect(offsets(machine) == [0, 1])
+    }
+
+    @Test func `a partition with another's epoch is dropped, and the others go on`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.assigned([0, 1], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([grant(0), grant(1)])
+        _ = machine.takeNotices()
+        machine.received(record(0, 0))
+        machine.received(record(1, 0))
+        _ = machine.next()
+        _ = machine.failed("SL001", dataRefused: false, jitter: 0)
+        machine.waited()
+        _ = machine.next()
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 4, epoch: 2), PartitionPlace(partition: 1, nextOffset: 0, epoch: 1)])
+        #expect(machine.takeNotices() == [.stopped(partition: 0, reason: "another worker has taken it over")])
+        #expect(machine.next() == .process)
+        #expect(machine.batch?.records.map(\.position) == [LogPosition(partition: 1, offset: 0)])
+    }
+
+    @Test func `refused data is bisected down to its record, which becomes a dead letter`() {
+        var machine = running()
+        for offset in 0..<8 { machine.received(record(0, Int64(offset))) }
+        let bad: Int64 = 5
+        var rounds = 0
+        var dead: [Int64] = []
+        var applied: [Int64] = []
+        while machine.next() == .process, rounds < 40 {
+            rounds += 1
+            let records = machine.batch?.records ?? []
+            if records.contains(where: { $0.position.offset == bad && !$0.isUnreadable }) {
+                let places = [PartitionPlace(partition: 0, nextOffset: machine.partitions[0]?.next ?? -1, epoch: 1)]
+                #expect(machine.failed("22003", dataRefused: true, jitter: 0) == .check([0]))
+                machine.placed(places)
+            } else {
+                dead += records.filter(\.isUnreadable).map(\.position.offset)
+                applied += records.map(\.position.offset)
+                store(&machine)
+            }
+        }
+        #expect(dead == [bad])
+        #expect(applied == Array(0..<8))
+    }
+
+    @Test func `too many unreadable records stop the partition, and a retried batch is not counted twice`() {
+        var limits = WorkerLimits()
+        limits.poisonWindow = 10
+        limits.poisonMax = 2
+        limits.batchRecordsMax = 2
+        var machine = running(limits)
+        machine.received(unreadable(0, 0))
+        machine.received(unreadable(0, 1))
+        for _ in 0..<10 {
+            #expect(machine.next() == .process)
+            _ = machine.failed("away", dataRefused: false, jitter: 0)
+            machine.waited()
+            _ = machine.next()
+            machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 1)])
+        }
+        #expect(machine.takeNotices().isEmpty)
+        #expect(machine.next() == .process)
+        store(&machine)
+        machine.received(unreadable(0, 2))
+        #expect(machine.next() == nil)
+        guard case .stopped(0, let reason) = machine.takeNotices().first else {
+            Issue.record("not stopped")
+            return
+        }
+        #expect(reason.contains("bad deploy"))
+    }
+
+    @Test func `a record of an unknown version stops the partition after what comes before it`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        machine.received(LogRecord(position: LogPosition(partition: 0, offset: 1), content: .unknownVersion("2")))
+        machine.received(record(0, 2))
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [0])
+        store(&machine)
+        #expect(machine.next() == nil)
+        guard case .stopped(0, let reason) = machine.takeNotices().first else {
+            Issue.record("not stopped")
+            return
+        }
+        #expect(reason.contains("version 2"))
+        #expect(machine.partitions[0]?.next == 1)
+    }
+
+    @Test func `revoked partitions are forgotten, and a transaction under way is waited for`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        _ = machine.next()
+        machine.received(record(0, 1))
+        machine.revoked([0])
+        #expect(!machine.mayFinishRevocation)
+        #expect(machine.queuedRecords == 0)
+        machine.stored([])
+        #expect(machine.mayFinishRevocation)
+        #expect(machine.partitions.isEmpty)
+        #expect(machine.next() == nil)
+    }
+
+    @Test func `a partition that comes back while its old batch is stored keeps its new place`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        _ = machine.next()
+        let advances = machine.advances(decidedAt: Timestamp(microseconds: 1))
+        machine.revoked([0])
+        machine.stored(advances)
+        machine.assigned([0], logIncarnation: log)
+        #expect(machine.next() == .acquire([0]))
+        machine.granted([grant(0, next: 1, epoch: 2)])
+        #expect(machine.partitions[0]?.next == 1)
+        #expect(machine.partitions[0]?.grant.epoch == 2)
+    }
+
+    @Test func `a batch whose partitions were revoked before it was stored is dropped`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        _ = machine.next()
+        machine.revoked([0])
+        machine.abandoned()
+        #expect(machine.mayFinishRevocation)
+        #expect(machine.next() == nil)
+        #expect(machine.queuedRecords == 0)
+    }
+
+    @Test func `a partition revoked during a wait is not checked any more`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.assigned([0, 1], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([grant(0), grant(1)])
+        machine.received(record(0, 0))
+        machine.received(record(1, 0))
+        _ = machine.next()
+        _ = machine.failed("away", dataRefused: false, jitter: 0)
+        machine.revoked([0])
+        #expect(machine.mayFinishRevocation)
+        machine.waited()
+        #expect(machine.next() == .check([1]))
+        machine.placed([PartitionPlace(partition: 1, nextOffset: 0, epoch: 1)])
+        _ = machine.next()
+        #expect(machine.batch?.records.map(\.position.partition) == [1])
+    }
+
+    @Test func `waits double, are bounded and are never none`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        _ = machine.next()
+        var waits: [Int] = []
+        for _ in 0..<12 {
+            guard case .wait(let milliseconds) = machine.failed("away", dataRefused: false, jitter: 1) else { break }
+            waits.append(milliseconds)
+            machine.waited()
+            _ = machine.next()
+        }
+        #expect(waits.first == 50)
+        #expect(waits.last == 2_000)
+        #expect(waits == waits.sorted())
+    }
+
+    @Test func `an offset outside the log stops the partition with its reason`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        machine.unreadable(0, "outside")
+        #expect(machine.takeNotices() == [.stopped(partition: 0, reason: "outside")])
+        #expect(machine.next() == nil)
+        #expect(!machine.isEverythingRunning)
+    }
+
+    /// Random histories against a model of storage: every record is decided exactly once and in order, whatever fails.
+    @Test func `whatever fails, every record is decided once and in order`() {
+        for seed in 0..<200 as Range<UInt64> {
+            var generator = SplitMix(state: seed)
+            var limits = WorkerLimits()
+            limits.batchRecordsMax = 4
+            limits.poisonMax = 99
+            var machine = WorkerMachine(limits: limits)
+            var storedNext: Int64 = 0
+            var storedEpoch: Int64 = 0
+            var decided: [Int64] = []
+            var fed: Int64 = 0
+            machine.assigned([0], logIncarnation: log)
+            for _ in 0..<400 {
+                if generator.next() % 3 == 0, fed < 40, machine.partitions[0] != nil {
+                    machine.received(record(0, fed))
+                    fed += 1
+                }
+                if generator.next() % 40 == 0, machine.mayFinishRevocation {
+                    machine.revoked([0])
+                    machine.assigned([0], logIncarnation: log)
+                }
+                switch machine.next() {
+                case .acquire:
+                    storedEpoch += 1
+                    machine.granted([grant(0, next: storedNext, epoch: storedEpoch)])
+                    fed = storedNext
+                case .process:
+                    let commits = generator.next() % 4 != 0
+                    let advances = machine.advances(decidedAt: Timestamp(microseconds: 0))
+                    if commits, let advance = advances.first, advance.expectedOffset == storedNext, advance.epoch == storedEpoch {
+                        decided += offsets(machine) ?? []
+                        storedNext = advance.nextOffset
+                        if generator.next() % 4 == 0 {
+                            _ = machine.failed("lost after the commit", dataRefused: false, jitter: 0)
+                        } else {
+                            machine.stored(advances)
+                        }
+                    } else {
+                        _ = machine.failed("lost before the commit", dataRefused: false, jitter: 0)
+                    }
+                case .republish: machine.republished()
+                case .check: machine.placed([PartitionPlace(partition: 0, nextOffset: storedNext, epoch: storedEpoch)])
+                case .wait, nil: machine.waited()
+                }
+            }
+            #expect(decided == Array(0..<storedNext), "seed \(seed)")
+            #expect(storedNext > 0, "seed \(seed)")
+        }
+    }
+}
+
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var word = state
+        word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
+        return word ^ (word >> 31)
+    }
+}
