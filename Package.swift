@@ -102,7 +102,9 @@ let package = Package(
         // The roles
         module(
             "Gateway", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
-        module("Worker", ["Store", "Server", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
+        module(
+            "Worker",
+            ["Store", "Server", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
         module("Standalone", ["Loop", "Bytes", "Telemetry", "CSystem"]),
         module(
             "Operate", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),

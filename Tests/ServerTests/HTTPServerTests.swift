@@ -57,7 +57,10 @@ private final class Client {
         descriptor = try Descriptors.connect(to: address)
         watch = DescriptorWatch(loop: loop, descriptor: descriptor) { [unowned self] readiness in
             if readiness == .write {
-                guard let piece = self.pieces.popLast() else { return watch!.interest = .read }
+                guard let piece = self.pieces.popLast() else {
+                    watch?.interest = .read
+                    return
+                }
                 _ = Descriptors.send(descriptor, piece.span)
                 return
             }

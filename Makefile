@@ -1,0 +1,36 @@
+# Everything a newcomer or CI does, each with one word. Recipes install what is missing first (infra/setup).
+
+SWIFT ?= swift
+SOURCES = Package.swift Sources Tests
+
+.PHONY: help setup build release run test test-only format lint clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Debian packages, a check of Swift, the Kafka broker
+	@infra/setup
+
+build: setup  ## the executable, for debugging
+	$(SWIFT) build --product sluice
+
+release: setup  ## the executable, optimised
+	$(SWIFT) build -c release --product sluice
+
+run: release  ## the whole system, and a bank's standing orders through it; ONCE=1 stops after the verdict
+	@ONCE=$(ONCE) loadtest/run
+
+test: setup lint test-only  ## format, build with warnings as errors, unit, tidy and integration tests
+
+test-only:
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+format:  ## rewrites the sources as swift-format wants them
+	$(SWIFT) format -i -p -r $(SOURCES)
+
+lint:  ## complains about what `make format` would change, and more
+	$(SWIFT) format lint --strict -p -r $(SOURCES)
+
+clean:  ## forgets what was built, and the data of `sluice up`
+	rm -rf .build .sluice
