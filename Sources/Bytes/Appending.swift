@@ -53,9 +53,9 @@ extension [UInt8] {
 
     /// Appends 16 lowercase hexadecimal digits.
     public mutating func append(hex value: UInt64) {
-        for shift in stride(from: 60, through: 0, by: -4) {
-            append(Hex.digit(UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 15))
-        }
+        var digits = [16 of UInt8](repeating: 0)
+        for index in 0..<16 { digits[index] = Hex.digit(UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * index)) & 15) }
+        append(digits.span)
     }
 
     /// Appends 4 bytes, most significant first.

@@ -20,11 +20,12 @@ public struct Currency: Hashable, Sendable, CustomStringConvertible {
     /// How many decimals the currency's minor unit stands for (ISO 4217, list one): 2 for USD, 0 for JPY, 3 for KWD.
     public var minorUnitDigits: Int { Self.minorUnitsByCode[packed] ?? 2 }
 
-    public var description: String {
-        String(
-            decoding: [UInt8(truncatingIfNeeded: packed >> 16), UInt8(truncatingIfNeeded: packed >> 8), UInt8(truncatingIfNeeded: packed)],
-            as: UTF8.self)
+    /// The code's letters in ASCII.
+    public var letters: [3 of UInt8] {
+        [UInt8(truncatingIfNeeded: packed >> 16), UInt8(truncatingIfNeeded: packed >> 8), UInt8(truncatingIfNeeded: packed)]
     }
+
+    public var description: String { String(decoding: [letters[0], letters[1], letters[2]], as: UTF8.self) }
 
     private static let minorUnitsByCode: [UInt32: Int] = {
         let table: [(digits: Int, codes: String)] = [

@@ -48,5 +48,8 @@ extension [UInt8] {
         }
     }
 
-    mutating func append(_ currency: Currency) { append(text: currency.description) }
+    mutating func append(_ currency: Currency) {
+        let letters = currency.letters
+        append(letters.span)
+    }
 }

@@ -44,17 +44,17 @@ public struct CommandRecord: Equatable, Sendable {
 public enum RecordProblem: Error, Equatable, Sendable {
     /// Written by a later build: not a fault of the record, so it must never become a dead letter.
     case unknownVersion(String)
-    case missingHeader(StaticName)
-    case duplicateHeader(StaticName)
-    case invalidHeader(StaticName)
+    case missingHeader(HeaderName)
+    case duplicateHeader(HeaderName)
+    case invalidHeader(HeaderName)
     case malformedJSON
     /// Valid JSON that is no valid command, and the first thing that is wrong with it.
     case invalidCommand(ValidationProblem)
     /// A valid command, written in another way than the one that it has.
     case notCanonical
 
-    /// A header's name, as text that can be compared.
-    public enum StaticName: String, Sendable, CaseIterable {
+    /// The headers that mean something.
+    public enum HeaderName: String, Sendable, CaseIterable {
         case version = "v"
         case tenant
         case id

@@ -47,7 +47,8 @@ public final class CursorCoder {
 
     /// Nil for what `text` did not make for this tenant and list: 400 `invalid_parameter`.
     public func position(_ text: Span<UInt8>, tenant: TenantID, list: String) -> CursorPosition? {
-        guard text.count <= Self.textBytesMax, let bytes = Base64URL.bytes(text), bytes.count >= 3 + Self.checkBytes, bytes[0] == Self.version
+        guard text.count <= Self.textBytesMax, let bytes = Base64URL.bytes(text), bytes.count >= 3 + Self.checkBytes,
+            bytes[0] == Self.version
         else { return nil }
         let covered = bytes.span.extracting(0..<bytes.count - Self.checkBytes)
         guard word(bytes.span, at: covered.count) == check(covered, tenant, list) else { return nil }

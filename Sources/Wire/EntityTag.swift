@@ -32,7 +32,9 @@ public enum EntityTag {
 
     /// Whether an opaque tag, without its quotes, is `R` and the revision.
     private static func names(_ tag: Span<UInt8>, _ revision: Int64) -> Bool {
-        guard tag.count >= 2, tag.count <= 20, tag[0] == UInt8(ascii: "R"), tag.count == 2 || tag[1] != UInt8(ascii: "0") else { return false }
+        guard tag.count >= 2, tag.count <= 20, tag[0] == UInt8(ascii: "R"), tag.count == 2 || tag[1] != UInt8(ascii: "0") else {
+            return false
+        }
         var value: UInt64 = 0
         for index in 1..<tag.count {
             guard isDigit(tag[index]) else { return false }

@@ -64,7 +64,9 @@ extension Form {
     mutating func expiresAt() -> Timestamp? {
         guard let value = string(.expiresAt, required: false) else { return nil }
         if let time = Timestamp(rfc3339: reader.text(value)) { return time }
-        report(.invalidValue, at: Member.expiresAt.pointer, "a time of RFC 3339 with at most six decimals, as 2026-11-27T09:30:00Z, is required")
+        report(
+            .invalidValue, at: Member.expiresAt.pointer,
+            "a time of RFC 3339 with at most six decimals, as 2026-11-27T09:30:00Z, is required")
         return nil
     }
 

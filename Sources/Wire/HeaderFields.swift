@@ -67,7 +67,9 @@ public enum MediaType {
     /// Whether it is `application/json`, in any case, with no parameter but `charset=utf-8` (which means nothing: RFC 8259 section 11).
     public static func isJSON(_ field: Span<UInt8>) -> Bool {
         let type: StaticString = "application/json"
-        guard field.count >= type.utf8CodeUnitCount, field.extracting(0..<type.utf8CodeUnitCount).equals(ignoringCase: type) else { return false }
+        guard field.count >= type.utf8CodeUnitCount, field.extracting(0..<type.utf8CodeUnitCount).equals(ignoringCase: type) else {
+            return false
+        }
         var scanner = FieldScanner(field.extracting(type.utf8CodeUnitCount..<field.count))
         let parameters = field.extracting(type.utf8CodeUnitCount..<field.count)
         scanner.skipSpace()
@@ -91,8 +93,10 @@ public enum TraceContext {
     /// Whether it may be carried on: lowercase hexadecimal `version-trace-parent-flags`, trace and parent not zero. Version 00 ends there,
     /// a later one may go on after a further `-`, `ff` is none.
     public static func isValid(traceparent field: Span<UInt8>) -> Bool {
-        guard field.count >= 55, field.count <= bytesMax, field[2] == UInt8(ascii: "-"), field[35] == UInt8(ascii: "-"), field[52] == UInt8(ascii: "-"),
-            isHex(field.extracting(0..<2)), isHex(field.extracting(3..<35)), isHex(field.extracting(36..<52)), isHex(field.extracting(53..<55)),
+        guard field.count >= 55, field.count <= bytesMax, field[2] == UInt8(ascii: "-"), field[35] == UInt8(ascii: "-"),
+            field[52] == UInt8(ascii: "-"),
+            isHex(field.extracting(0..<2)), isHex(field.extracting(3..<35)), isHex(field.extracting(36..<52)),
+            isHex(field.extracting(53..<55)),
             !isZero(field.extracting(3..<35)), !isZero(field.extracting(36..<52)), !field.extracting(0..<2).equals("ff")
         else { return false }
         if field.count == 55 { return true }

@@ -1,5 +1,5 @@
-internal import CSimdJSON
 internal import Bytes
+internal import CSimdJSON
 
 extension Form {
     /// A payment's metadata in canonical form: an object of strings, its members sorted by name bytewise. Nil when there is
@@ -11,6 +11,7 @@ extension Form {
             return nil
         }
         var members: [Int] = []
+        members.reserveCapacity(Limits.metadataMembersMax)
         var at = object + 1
         while at < reader.end(of: object) {
             if members.count == Limits.metadataMembersMax {
@@ -30,21 +31,22 @@ extension Form {
     private mutating func checkMetadata(_ member: Int) {
         let reader = reader
         let name = reader.name(member)
-        let pointer = Pointer.text(member: name, of: Member.metadata.pointer)
+        // Made only where there is something to report.
+        func pointer() -> String { Pointer.text(member: reader.name(member), of: Member.metadata.pointer) }
         if name.count == 0 || name.count > Limits.metadataNameBytesMax || !Self.isMetadataName(name) {
-            report(.invalidValue, at: pointer, "a name has 1 to \(Limits.metadataNameBytesMax) of A-Z a-z 0-9 _ . -")
+            report(.invalidValue, at: pointer(), "a name has 1 to \(Limits.metadataNameBytesMax) of A-Z a-z 0-9 _ . -")
         }
         guard reader.kind(member) == .string else {
-            report(.wrongType, at: pointer, "a string is required")
+            report(.wrongType, at: pointer(), "a string is required")
             return
         }
         let text = reader.text(member)
         if text.count > Limits.metadataValueBytesMax {
-            report(.tooLong, at: pointer, "a value has at most \(Limits.metadataValueBytesMax) bytes")
+            report(.tooLong, at: pointer(), "a value has at most \(Limits.metadataValueBytesMax) bytes")
         }
         for index in 0..<text.count where text[index] == 0 {
             // PostgreSQL's text has no place for it.
-            report(.invalidValue, at: pointer, "a value has no U+0000")
+            report(.invalidValue, at: pointer(), "a value has no U+0000")
             return
         }
     }
@@ -52,6 +54,7 @@ extension Form {
     private mutating func canonicalMetadata(_ members: [Int]) -> String? {
         let reader = reader
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(256)
         for (position, member) in members.enumerated() {
             let name = reader.name(member)
             if position > 0, name.equals(reader.name(members[position - 1])) {

@@ -65,7 +65,8 @@ public struct Problem: Error, Equatable, Sendable {
     public var payment: [UInt8]?
 
     public init(
-        _ code: ProblemCode, detail: String? = nil, instance: String? = nil, errors: [ValidationProblem] = [], paymentID: OperationID? = nil,
+        _ code: ProblemCode, detail: String? = nil, instance: String? = nil, errors: [ValidationProblem] = [],
+        paymentID: OperationID? = nil,
         payment: [UInt8]? = nil
     ) {
         self.code = code

@@ -80,23 +80,28 @@ extension [UInt8] {
         let (seconds, microseconds) = time.microseconds.quotientAndRemainder(dividingBy: 1_000_000)
         let (days, secondOfDay) = seconds.quotientAndRemainder(dividingBy: 86_400)
         let date = CivilDate(daysSince1970: days)
-        append(digits: date.year, 4)
-        append(UInt8(ascii: "-"))
-        append(digits: date.month, 2)
-        append(UInt8(ascii: "-"))
-        append(digits: date.day, 2)
-        append(UInt8(ascii: "T"))
-        append(digits: Int(secondOfDay / 3600), 2)
-        append(UInt8(ascii: ":"))
-        append(digits: Int(secondOfDay / 60 % 60), 2)
-        append(UInt8(ascii: ":"))
-        append(digits: Int(secondOfDay % 60), 2)
-        append(UInt8(ascii: "."))
-        append(digits: Int(microseconds), 6)
-        append(UInt8(ascii: "Z"))
+        var text = [27 of UInt8](repeating: 0)
+        text.put(date.year, 0..<4, then: UInt8(ascii: "-"))
+        text.put(date.month, 5..<7, then: UInt8(ascii: "-"))
+        text.put(date.day, 8..<10, then: UInt8(ascii: "T"))
+        text.put(Int(secondOfDay / 3600), 11..<13, then: UInt8(ascii: ":"))
+        text.put(Int(secondOfDay / 60 % 60), 14..<16, then: UInt8(ascii: ":"))
+        text.put(Int(secondOfDay % 60), 17..<19, then: UInt8(ascii: "."))
+        text.put(Int(microseconds), 20..<26, then: UInt8(ascii: "Z"))
+        append(text.span)
     }
+}
 
-    private mutating func append(digits value: Int, _ width: Int) { append(decimal: UInt64(value), width: width) }
+extension [27 of UInt8] {
+    /// Writes the digits of a number that fits into the range, and what stands behind it.
+    fileprivate mutating func put(_ value: Int, _ range: Range<Int>, then separator: UInt8) {
+        var rest = value
+        for index in range.reversed() {
+            self[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        }
+        self[range.upperBound] = separator
+    }
 }
 
 /// A day of the proleptic Gregorian calendar, from year 0 on. The arithmetic is Howard Hinnant's `days_from_civil` and its

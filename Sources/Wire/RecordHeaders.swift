@@ -5,7 +5,7 @@ public import Ledger
 ///
 /// Headers of other names are passed over: what carries records between clusters adds its own.
 public struct RecordHeaders: Sendable {
-    public typealias Name = RecordProblem.StaticName
+    public typealias Name = RecordProblem.HeaderName
 
     private(set) var tenant: TenantID?
     private(set) var id: OperationID?

@@ -65,7 +65,8 @@ extension Form {
         if let debit, debit == credit { report(.sameAccount, at: Member.credit.pointer, "debit and credit are the same account") }
         guard errorsFound == 0, let debit, let credit, let amount, let currency else { return nil }
         return Pay(
-            debit: debit, credit: credit, amount: amount, currency: currency, reference: reference, metadata: metadata, expiresAt: expiresAt)
+            debit: debit, credit: credit, amount: amount, currency: currency, reference: reference, metadata: metadata, expiresAt: expiresAt
+        )
     }
 
     /// Nil when something was reported.

@@ -70,7 +70,8 @@ struct RandomValues {
 
     /// Characters that JSON escapes, that take 1 to 4 bytes, and the ends of their ranges.
     mutating func text(bytesMax: Int, controls: Bool) -> String {
-        var scalars = Array("aZ0 \"\\/<>&'~\u{A0}é\u{7FF}\u{800}\u{20AC}\u{D7FF}\u{E000}\u{FFFD}\u{FFFF}\u{10000}\u{1F4B6}\u{10FFFF}".unicodeScalars)
+        var scalars = Array(
+            "aZ0 \"\\/<>&'~\u{A0}é\u{7FF}\u{800}\u{20AC}\u{D7FF}\u{E000}\u{FFFD}\u{FFFF}\u{10000}\u{1F4B6}\u{10FFFF}".unicodeScalars)
         if controls { scalars += "\u{1}\u{8}\t\n\u{C}\r\u{1F}\u{7F}\u{85}".unicodeScalars }
         var text = ""
         for _ in 0..<Int.random(in: 1...bytesMax, using: &generator) {
@@ -81,7 +82,6 @@ struct RandomValues {
         return text
     }
 
-    /// A payment's request as JSON in an order and with escapes of its own.
     mutating func metadata() -> [String: String] {
         let alphabet = Array("abzABZ019_.-")
         var members: [String: String] = [:]
