@@ -34,7 +34,8 @@ public enum PostgresError: Error, Hashable, Sendable {
     case cancelled
     /// A connection could not be opened or set up; libpq's own words.
     case connectFailed(message: String)
-    /// The server or libpq answered with something that was not asked for, as COPY data. A bug in the statement.
+    /// The server answered with something that has no place in a pipeline, as COPY data: a bug in the statement. The
+    /// connection was dropped; the outcome is unknown.
     case unexpectedAnswer(message: String)
 
     /// What to do about it.
@@ -59,8 +60,8 @@ public enum PostgresError: Error, Hashable, Sendable {
     public var isOutcomeUnknown: Bool {
         switch self {
         case .lost(let afterSending): afterSending
-        case .timedOut, .cancelled: true
-        case .serverError, .notReady, .connectFailed, .unexpectedAnswer: false
+        case .timedOut, .cancelled, .unexpectedAnswer: true
+        case .serverError, .notReady, .connectFailed: false
         }
     }
 

@@ -4,8 +4,8 @@ internal import Telemetry
 /// One pipelined, non-blocking connection to PostgreSQL on one loop, made again whenever it is lost.
 ///
 /// Any number of executions may be in flight; each is one implicit transaction and one round trip, and is answered
-/// exactly once, in order. Everything is called on the loop's thread. The owner keeps the session as long as it wants
-/// answers: released, it closes and answers nothing more.
+/// exactly once, in order. Everything is called on the loop's thread. The owner closes the session before it lets go of
+/// it: released without, it hands out at most what has already arrived, and what is in flight is never answered.
 public final class PostgresSession {
     public enum State: Equatable, Sendable { case connecting, ready, waitingToReconnect, closed }
 
@@ -97,7 +97,7 @@ public final class PostgresSession {
     /// Fails everything in flight with `.cancelled` and connects anew: there is no other way to be sure that no answer comes.
     public func cancelAll() {
         guard isReady, inFlight > 0 else { return }
-        handle(.failed, answering: .cancelled)
+        handle(.failed, answeringAll: .cancelled)
     }
 
     /// Fails everything in flight with `.cancelled`, before it returns, and connects no more.
@@ -141,7 +141,7 @@ public final class PostgresSession {
         guard readiness.contains(.read) else { return }
         let alive = connection.consumeInput()
         takeResults(of: connection)
-        guard !alive, self.connection === connection else { return }
+        guard !alive || connection.isBroken, self.connection === connection else { return }
         lastFailure = .connectFailed(message: connection.message)
         handle(.failed)
     }
@@ -162,18 +162,22 @@ public final class PostgresSession {
     }
 
     private func take(_ result: ResultHandle) {
-        let event: Pipeline<Ticket, Rows>.Event =
-            switch result.status {
-            case .rows, .done: .answered(Rows(result))
-            case .failed, .unexpected: .failed(result.error)
-            case .aborted: .aborted
-            case .synchronised: .synchronised
-            }
+        let event: Pipeline<Ticket, Rows>.Event
+        switch result.status {
+        case .rows, .done: event = .answered(Rows(result))
+        case .failed: event = .failed(result.error)
+        case .aborted: event = .aborted
+        case .synchronised: event = .synchronised
+        // A COPY: libpq would hand out this same result for ever, and the synchronisation never comes.
+        case .unexpected:
+            lastFailure = result.error
+            return handle(.failed, answeringFirst: result.error)
+        }
         switch pipeline.handle(event) {
         case .none: break
         case .finished(let ticket, let result): finish(ticket, result)
         case .violated:
-            Log.error("PostgreSQL answered what was not asked")
+            lastFailure = .unexpectedAnswer(message: "an answer to nothing that was asked")
             handle(.failed)
         }
     }
@@ -207,8 +211,10 @@ public final class PostgresSession {
 
     // MARK: Connecting
 
-    /// `answering`: what those in flight get in place of what the action says.
-    private func handle(_ event: SessionMachine.Event, answering answer: PostgresError? = nil) {
+    /// `answeringFirst`, `answeringAll`: what the oldest, or all, in flight get in place of "lost" or "timed out".
+    private func handle(
+        _ event: SessionMachine.Event, answeringFirst first: PostgresError? = nil, answeringAll all: PostgresError? = nil
+    ) {
         var unanswered: [(ticket: Ticket, error: PostgresError)] = []
         switch machine.handle(event, jitter: .random(in: 0...UInt64.max)) {
         case .none: return
@@ -217,7 +223,8 @@ public final class PostgresSession {
         case .announceReady: announceReady()
         case .dropAndWait(let milliseconds, let reason):
             logLoss(reason, event)
-            unanswered = release(answering: answer, cancels: event == .deadlinePassed && configuration.cancelsAtDeadline)
+            unanswered = release(answering: all, cancels: event == .deadlinePassed && configuration.cancelsAtDeadline)
+            if let first, !unanswered.isEmpty { unanswered[0].error = first }
             timer?.arm(afterMilliseconds: milliseconds)
         case .drop:
             unanswered = release(answering: .cancelled, cancels: false)

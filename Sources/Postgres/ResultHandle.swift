@@ -15,7 +15,7 @@ final class ResultHandle {
     var status: Status {
         switch unsafe PQresultStatus(pointer) {
         case PGRES_TUPLES_OK, PGRES_SINGLE_TUPLE: .rows
-        case PGRES_COMMAND_OK: .done
+        case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: .done
         case PGRES_FATAL_ERROR: .failed
         case PGRES_PIPELINE_ABORTED: .aborted
         case PGRES_PIPELINE_SYNC: .synchronised

@@ -175,9 +175,6 @@ import Testing
 
     @Test func `a wrong password and no password are said so`() throws {
         let server = TestServer.shared
-        try connection.run(
-            "SET password_encryption = 'scram-sha-256'; DROP ROLE IF EXISTS with_password; CREATE ROLE with_password LOGIN PASSWORD 'right'"
-        )
         let string = "hostaddr=127.0.0.1 port=\(server.port) user=with_password dbname=postgres passfile=/nonexistent"
         #expect(try PostgresConnection(string + " password=right").query("SELECT current_user::text").text(0, 0) == "with_password")
         for (suffix, words) in [

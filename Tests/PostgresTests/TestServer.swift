@@ -38,6 +38,8 @@ final class TestServer: Sendable {
             try Self.shell("cd \(folder)/data && sed -i '1i host all with_password 127.0.0.1/32 scram-sha-256' pg_hba.conf")
         }
         try start()
+        guard primary == nil else { return }
+        try connect().run("SET password_encryption = 'scram-sha-256'; CREATE ROLE with_password LOGIN PASSWORD 'right'")
     }
 
     deinit {
