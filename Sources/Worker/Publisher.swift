@@ -19,7 +19,7 @@ final class Publisher {
     }
 
     private struct Sent {
-        let reach: [Int32: Int64]
+        var reach: [Int32: Int64]
         var outstanding: Int
     }
 
@@ -64,12 +64,21 @@ final class Publisher {
         accounts: [Account], tellings: [Telling], payments: [Payment], deadLetters: [(id: OperationID, replyTo: String)],
         reach: [Int32: Int64]
     ) {
-        let batch = firstBatch + sent.count
-        sent.append(Sent(reach: reach, outstanding: 0))
+        // While Redis is away batches are not told apart: they are confirmed together, and a long outage costs no memory.
+        if isReady || sent.isEmpty {
+            sent.append(Sent(reach: reach, outstanding: 0))
+        } else {
+            sent[sent.count - 1].reach.merge(reach) { max($0, $1) }
+        }
+        let batch = firstBatch + sent.count - 1
         for account in accounts { put(account, batch: batch) }
-        for payment in payments { fill(payment, batch: batch) }
-        for telling in tellings { tell(telling, batch: batch) }
-        for letter in deadLetters { reply(letter.id, .quarantined, to: letter.replyTo, batch: batch) }
+        if isReady {
+            for payment in payments { fill(payment, batch: batch) }
+            for telling in tellings { tell(telling, batch: batch) }
+            for letter in deadLetters { reply(letter.id, .quarantined, to: letter.replyTo, batch: batch) }
+        } else {
+            failures.add()
+        }
         confirm()
     }
 
@@ -82,6 +91,7 @@ final class Publisher {
     // MARK: Commands
 
     private func put(_ account: Account, batch: Int) {
+        guard isReady, !mustEmpty else { return owe(account) }
         body.removeAll(keepingCapacity: true)
         body.append(account)
         key.removeAll(keepingCapacity: true)
@@ -90,7 +100,7 @@ final class Publisher {
         RedisFunctions.encodePut(
             key: key.span, revision: account.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds),
             into: &command)
-        if mustEmpty || !send(.account(account, batch: batch), batch: batch) { owe(account) }
+        if !send(.account(account, batch: batch), batch: batch) { owe(account) }
     }
 
     private func fill(_ payment: Payment, batch: Int) {

@@ -23,8 +23,10 @@ public enum WorkerRole {
         }
         var options = options
         options.redis.setUp = RedisFunctions.setUp
-        // Between two batches nothing is under way, so that a dead connection is noticed and replaced in time.
         options.database.applicationName = options.name
+        // A commit that waits for a standby keeps its locks after its connection was given up. Those that come after it are
+        // turned back soon and try again, instead of leaving one more waiting backend behind at each deadline.
+        options.database.setUp = ["SET lock_timeout = '2s'"]
 
         let loop = EventLoop()
         let status = WorkerStatus()
