@@ -1,9 +1,10 @@
 internal import Bytes
 public import Ledger
+internal import Wire
 
 /// The channel on which a gateway thread hears of outcomes that its clients wait for: `w:GATEWAY:THREAD`.
 public enum ReplyChannel {
-    public static let bytesMax = 80
+    public static let bytesMax = CommandRecord.replyToBytesMax
 
     public static func name(gateway: String, thread: Int) -> String { "w:\(gateway):\(thread)" }
 }

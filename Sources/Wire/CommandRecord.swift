@@ -7,15 +7,34 @@ public struct CommandRecord: Equatable, Sendable {
     public static let version = 1
 
     public let envelope: Envelope
-    /// The Redis channel that waits for the outcome: 1 to 64 visible ASCII characters.
+    /// The longest name of a channel that waits.
+    public static let replyToBytesMax = 80
+    /// The Redis channel that waits for the outcome: 1 to `replyToBytesMax` visible ASCII characters.
     public let replyTo: String?
     /// A valid W3C `traceparent`.
     public let traceparent: String?
 
+    /// A trace that is not valid is left out: it comes from the client, and no payment is refused for it.
+    ///
+    /// - Precondition: tenant, time and channel are within what a reader takes. A record that is refused after its command
+    ///   was accepted is the worst that can be written.
     public init(envelope: Envelope, replyTo: String? = nil, traceparent: String? = nil) {
+        precondition(Self.tenants.contains(envelope.tenant.rawValue), "a tenant's number is 1 or more")
+        precondition((.earliest ... .latest).contains(envelope.acceptedAt), "a time outside of RFC 3339")
+        if var replyTo { replyTo.withUTF8 { precondition(unsafe Self.isChannel($0.span), "a channel's name that no reader takes") } }
         self.envelope = envelope
         self.replyTo = replyTo
-        self.traceparent = traceparent
+        var trace = traceparent ?? ""
+        self.traceparent = trace.withUTF8 { unsafe TraceContext.isValid(traceparent: $0.span) } ? traceparent : nil
+    }
+
+    /// Up to 18 digits.
+    static let tenants: ClosedRange<Int64> = 1...999_999_999_999_999_999
+
+    static func isChannel(_ text: Span<UInt8>) -> Bool {
+        guard text.count >= 1, text.count <= replyToBytesMax else { return false }
+        for index in 0..<text.count where !isVisible(text[index]) { return false }
+        return true
     }
 
     /// Appends the record's value.
@@ -41,7 +60,7 @@ public struct CommandRecord: Equatable, Sendable {
 }
 
 /// Why a record is none. What is stored with a dead letter; no case says anything about the machine that reads.
-public enum RecordProblem: Error, Equatable, Sendable {
+public enum RecordProblem: Error, Equatable, Sendable, CustomStringConvertible {
     /// Written by a later build: not a fault of the record, so it must never become a dead letter.
     case unknownVersion(String)
     case missingHeader(HeaderName)

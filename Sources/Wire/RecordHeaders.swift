@@ -33,7 +33,7 @@ public struct RecordHeaders: Sendable {
             addVersion(value)
         } else if name.equals("tenant") {
             let number = Self.integer(value)
-            tenant = taken(tenant, number.flatMap { $0 >= 1 ? TenantID($0) : nil }, .tenant)
+            tenant = taken(tenant, number.flatMap { CommandRecord.tenants.contains($0) ? TenantID($0) : nil }, .tenant)
         } else if name.equals("id") {
             id = taken(id, OperationID(hex: value), .id)
         } else if name.equals("fingerprint") {
@@ -42,7 +42,7 @@ public struct RecordHeaders: Sendable {
             let time = Self.integer(value).map { Timestamp(microseconds: $0) }
             acceptedAt = taken(acceptedAt, time.flatMap { $0 <= .latest ? $0 : nil }, .acceptedAt)
         } else if name.equals("reply-to") {
-            replyTo = taken(replyTo, Self.isChannel(value) ? value.string : nil, .replyTo)
+            replyTo = taken(replyTo, CommandRecord.isChannel(value) ? value.string : nil, .replyTo)
         } else if name.equals("traceparent") {
             traceparent = taken(traceparent, TraceContext.isValid(traceparent: value) ? value.string : nil, .traceparent)
         }
@@ -89,12 +89,6 @@ public struct RecordHeaders: Sendable {
             value = value * 10 + Int64(text[index] - UInt8(ascii: "0"))
         }
         return value
-    }
-
-    private static func isChannel(_ text: Span<UInt8>) -> Bool {
-        guard text.count >= 1, text.count <= 64 else { return false }
-        for index in 0..<text.count where !isVisible(text[index]) { return false }
-        return true
     }
 }
 

@@ -166,12 +166,24 @@ private func parsed(_ list: [Header]) -> RecordHeaders {
         ("id", "0000000000000001fffffffffffffff"),
         ("id", "0000000000000001fffffffffffffffe0"), ("fingerprint", "x"), ("accepted-at", "-1"), ("accepted-at", "1.5"),
         ("accepted-at", "253402300800000000"), ("reply-to", ""), ("reply-to", "a b"), ("reply-to", "a\n"),
-        ("reply-to", String(repeating: "w", count: 65)),
+        ("reply-to", String(repeating: "w", count: 81)),
         ("traceparent", ""), ("traceparent", "00-0-0-01"),
     ])
     func `a header that is not valid is told`(name: String, value: String) {
         let list = headers(of: record(pay)).map { $0.name == name ? (name, value) : $0 }
         #expect(read(payText, list).problem == .invalidHeader(RecordProblem.HeaderName(rawValue: name)!))
+    }
+
+    @Test func `a trace that is not valid is never written`() {
+        let written = CommandRecord(envelope: record(pay).envelope, replyTo: String(repeating: "w", count: 80), traceparent: "00-0-0-01")
+        #expect(written.traceparent == nil)
+        #expect(read(payText, headers(of: written)).value == written)
+    }
+
+    @Test func `a channel that no reader would take is never written`() async {
+        await #expect(processExitsWith: .failure) {
+            _ = CommandRecord(envelope: record(pay).envelope, replyTo: String(repeating: "w", count: 81))
+        }
     }
 
     @Test func `headers of other names are passed over`() {
