@@ -70,6 +70,7 @@ let package = Package(
         shim("CPostgres", ["CLibpq"]),
         shim("CRedis", ["CHiredis"]),
         shim("CKafka", ["CRdkafka"]),
+        shim("CBroker"),
 
         // No I/O: rules of money, bytes, counters
         module("Ledger"),
@@ -105,6 +106,7 @@ let package = Package(
         module(
             "Worker",
             ["Store", "Server", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
+        module("Broker", ["Loop", "Bytes", "Telemetry", "CSystem", "CBroker"]),
         module("Standalone", ["Loop", "Bytes", "Telemetry", "CSystem"]),
         module(
             "Operate", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
@@ -112,7 +114,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Gateway", "Worker", "Standalone", "Operate", "Redis", "Postgres", "Kafka", "Loop", "Telemetry", "CJemalloc",
+                "Gateway", "Worker", "Broker", "Standalone", "Operate", "Redis", "Postgres", "Kafka", "Loop", "Telemetry", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/sluice", swiftSettings: strict),
@@ -134,6 +136,7 @@ let package = Package(
         tests("GatewayTests", ["Gateway", "HTTP1", "Wire", "Ledger", "Bytes"]),
         tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),
         tests("OperateTests", ["Operate", "Wire", "Ledger", "Bytes"]),
+        tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"]),
         tests("StandaloneTests", ["Standalone"]),
         tests("IntegrationTests", ["CSystem"]),
     ],
