@@ -247,6 +247,9 @@ static void become(const struct sluice_spawn_request *request, pid_t parent) {
             return;
         }
     }
+    // Descriptors that this process inherited without close-on-exec, such as a caller's pipe, would be
+    // held open by the child for ever. An old kernel without the call leaves them open, as they were.
+    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     if (request->directory != NULL && chdir(request->directory) < 0) return;
     if (request->change_user) {
         if (setgroups(0, NULL) < 0 || setgid((gid_t)request->gid) < 0 || setuid((uid_t)request->uid) < 0) return;
