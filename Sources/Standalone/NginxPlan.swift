@@ -5,6 +5,9 @@ struct NginxPlan: Sendable {
     let layout: Layout
     let ports: Ports
     let user: ServiceUser?
+    /// The gateways that payments and other changes go to, and those that reads go to, by name.
+    var payments = ApplicationPlans.gateways
+    var inquiries = ApplicationPlans.gateways
     /// Sockets of each gateway, one per thread.
     let threads: Int
     let executable: String
@@ -31,7 +34,6 @@ struct NginxPlan: Sendable {
     }
 
     func rendered(_ template: Template) throws(StandaloneError) -> String {
-        let servers = servers().map { "        server unix:\($0) max_fails=0;" }.joined(separator: "\n")
         let descriptors = min(NginxPlan.descriptorsWanted, descriptorsMax)
         return try template.rendered([
             "DATA": layout.data,
@@ -42,16 +44,15 @@ struct NginxPlan: Sendable {
             "WORKERS": "\(workers)",
             "DESCRIPTORS": "\(descriptors)",
             "CONNECTIONS": "\(descriptors / 2)",
-            "PAYMENTS_SERVERS": servers,
-            "INQUIRIES_SERVERS": servers,
+            "PAYMENTS_SERVERS": servers(payments),
+            "INQUIRIES_SERVERS": servers(inquiries),
         ])
     }
 
     /// Alternating between the gateways, so that nginx's next choice after a dead one is the other's.
-    private func servers() -> [String] {
-        (0..<threads).flatMap { thread in
-            ApplicationPlans.gateways.map { "\(layout.gatewaySocketPrefix($0)).\(thread)" }
-        }
+    private func servers(_ gateways: [String]) -> String {
+        let sockets = (0..<threads).flatMap { thread in gateways.map { "\(layout.gatewaySocketPrefix($0)).\(thread)" } }
+        return sockets.map { "        server unix:\($0) max_fails=0;" }.joined(separator: "\n")
     }
 
     func plan(stage: Int) -> ProcessPlan {
