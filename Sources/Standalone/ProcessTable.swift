@@ -35,6 +35,10 @@ enum ProcessTable {
     /// The live processes that work in this folder, which for PostgreSQL are the postmaster and its
     /// children. Processes of other users are invisible to an ordinary user.
     static func processes(workingIn folder: String) -> [Int32] {
+        // /proc shows paths without symbolic links.
+        guard let resolved = unsafe realpath(folder, nil) else { return [] }
+        defer { unsafe free(resolved) }
+        let folder = unsafe String(cString: resolved)
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return names.compactMap { Int32($0) }.filter { pid in
             guard let working = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd") else { return false }

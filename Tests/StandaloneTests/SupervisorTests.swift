@@ -69,7 +69,8 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let plans = [Self.shell("service", "sleep 61 & echo $! > orphan.new; mv orphan.new orphan; wait", in: folder)]
         let (_, orphan) = try await Self.supervise(plans, in: folder) { () -> Int32 in
-            try #require(eventually { SystemCall.exists("\(folder)/orphan") })
+            // Its state is written after its start: the script may be faster.
+            try #require(eventually { SystemCall.exists("\(folder)/orphan") && Self.status(folder, "service")?.pid != nil })
             let orphan = try #require(SystemCall.readFile("\(folder)/orphan").flatMap { Int32($0.dropLast()) })
             let first = try #require(Self.status(folder, "service")?.pid)
             #expect(kill(first, SIGKILL) == 0)
