@@ -97,7 +97,7 @@ let package = Package(
             dependencies: ["Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry"],
             path: "Sources/Store",
             // SQL/ and Lua/ are links into infra/: one file serves the executable and whoever reads it there.
-            resources: [.embedInCode("SQL/001-ledger.sql"), .embedInCode("Lua/sluice.lua")],
+            resources: [.embedInCode("SQL/001-ledger.sql"), .embedInCode("SQL/002-log-adoption.sql"), .embedInCode("Lua/sluice.lua")],
             swiftSettings: strict),
 
         // The roles
@@ -135,7 +135,7 @@ let package = Package(
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
         tests("GatewayTests", ["Gateway", "HTTP1", "Wire", "Ledger", "Bytes"]),
         tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),
-        tests("OperateTests", ["Operate", "Wire", "Ledger", "Bytes"]),
+        tests("OperateTests", ["Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
         tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"]),
         tests("StandaloneTests", ["Standalone"]),
         tests("IntegrationTests", ["CSystem"]),

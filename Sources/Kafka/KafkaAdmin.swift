@@ -85,6 +85,18 @@ public enum KafkaAdmin {
         return identity.isEmpty ? nil : identity
     }
 
+    /// How many brokers the cluster has now: what a topic's replication can be at most.
+    public static func brokerCount(
+        _ configuration: KafkaConfiguration, timeoutMilliseconds: Int32 = 10_000
+    ) throws(KafkaError) -> Int {
+        let client = try BlockingClient(configuration)
+        var metadata: UnsafePointer<rd_kafka_metadata>?
+        let code = unsafe rd_kafka_metadata(client.raw, 0, nil, &metadata, timeoutMilliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe metadata else { throw KafkaError(code) }
+        defer { unsafe rd_kafka_metadata_destroy(metadata) }
+        return unsafe Int(metadata.pointee.broker_cnt)
+    }
+
     /// How far a group's members said they were, for lag tools; nil when they never did. Sluice's own offsets are in
     /// its database.
     public static func committedOffset(

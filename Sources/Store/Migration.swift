@@ -5,7 +5,14 @@ public struct Migration: Sendable {
     public let name: String
     public let sql: String
 
+    public init(number: Int, name: String, sql: String) {
+        self.number = number
+        self.name = name
+        self.sql = sql
+    }
+
     public static let all: [Migration] = [
-        Migration(number: 1, name: "ledger", sql: String(decoding: PackageResources._01_ledger_sql, as: UTF8.self))
+        Migration(number: 1, name: "ledger", sql: String(decoding: PackageResources._01_ledger_sql, as: UTF8.self)),
+        Migration(number: 2, name: "log-adoption", sql: String(decoding: PackageResources._02_log_adoption_sql, as: UTF8.self)),
     ]
 }

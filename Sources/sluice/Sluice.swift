@@ -6,5 +6,9 @@ import ArgumentParser
 struct Sluice: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice", abstract: "A payment system for peaks.",
-        subcommands: [UpCommand.self, DownCommand.self, StatusCommand.self, BrokerCommand.self])
+        subcommands: [
+            UpCommand.self, DownCommand.self, StatusCommand.self,
+            BrokerCommand.self,
+            MigrateCommand.self, KeysCommand.self,
+        ])
 }

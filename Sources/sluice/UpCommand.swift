@@ -62,6 +62,11 @@ func say(_ line: String) {
     FileHandle.standardOutput.write(Data((line + "\n").utf8))
 }
 
+/// Says on standard error why a command ends.
+func complain(_ problem: String) {
+    FileHandle.standardError.write(Data("sluice: \(problem)\n".utf8))
+}
+
 /// Says what went wrong on standard error and returns what ends the process with code 1.
 func fail(_ error: StandaloneError) -> ExitCode {
     FileHandle.standardError.write(Data("sluice: \(error)\n".utf8))
