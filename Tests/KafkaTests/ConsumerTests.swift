@@ -45,8 +45,10 @@ extension BrokerTests {
             fixture.consumer.start(partition: 2, offset: 99)
             #expect(fixture.run(seconds: 5, records: 161))
             #expect(!fixture.harness.run(seconds: 0.3) { fixture.recordCount > 161 })
+            try append(broker.bootstrapServers, partitions: 3, records: 100..<110)
+            #expect(fixture.run(seconds: 5, records: 191))
             for (partition, first) in [(Int32(0), 0), (1, 40), (2, 99)] {
-                #expect(fixture.records[partition] == seen(first..<100))
+                #expect(fixture.records[partition] == seen(first..<110))
             }
             #expect(fixture.errors.isEmpty)
         }

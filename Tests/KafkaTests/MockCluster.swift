@@ -26,6 +26,10 @@ final class MockCluster {
         _ = unsafe rd_kafka_mock_topic_create(cluster, name, partitions, 1)
     }
 
+    func lead(_ topic: String, partition: Int32, broker: Int32) {
+        _ = unsafe rd_kafka_mock_partition_set_leader(cluster, topic, partition, broker)
+    }
+
     /// The next Produce requests are answered with these errors, one each.
     func failProduce(_ errors: [rd_kafka_resp_err_t]) {
         unsafe rd_kafka_mock_push_request_errors_array(cluster, 0, errors.count, errors)

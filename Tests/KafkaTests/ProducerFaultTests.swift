@@ -1,4 +1,5 @@
 import CRdkafka
+import Glibc
 import Kafka
 import Loop
 import Telemetry
@@ -184,6 +185,65 @@ extension BrokerTests {
             }
             for reports in fixture.reports.values {
                 if case .delivered(let partition, let offset) = reports[0] { #expect(inLog.contains("\(partition):\(offset)")) }
+            }
+        }
+
+        @Test func `a produce that meets a client that has turned fatal unseen goes to the new one`() throws {
+            let cluster = try MockCluster()
+            cluster.createTopic("t", partitions: 1)
+            let fixture = try ProducerFixture(cluster.bootstrapServers) { $0.lingerMilliseconds = 0 }
+            defer { fixture.close() }
+            #expect(fixture.produce(0) == .queued)
+            #expect(fixture.run(seconds: 5, reports: 1))
+            cluster.failProduce([RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER])
+            #expect(fixture.produce(1) == .queued)
+            // The loop does not turn meanwhile, so the error event waits.
+            usleep(300_000)
+            #expect(fixture.produce(2) == .queued)
+            #expect(fixture.producer.counts.replacements.value == 1)
+            #expect(fixture.run(seconds: 5, reports: 3))
+            #expect(fixture.everyTokenOnce)
+            guard case .delivered = fixture.reports[2]?.first else {
+                Issue.record("\(fixture.reports)")
+                return
+            }
+        }
+
+        @Test func `clients that turned fatal one after another still answer what they had in flight`() throws {
+            let cluster = try MockCluster(brokers: 3)
+            cluster.createTopic("t", partitions: 3)
+            for partition in Int32(0)..<3 { cluster.lead("t", partition: partition, broker: partition + 1) }
+            let fixture = try ProducerFixture(cluster.bootstrapServers) {
+                $0.lingerMilliseconds = 0
+                $0.deliveryTimeoutMilliseconds = 10_000
+            }
+            defer { fixture.close() }
+            for round in UInt64(0)..<2 {
+                // In each round another broker turns slow, when it is connected: it is slow in its greeting too.
+                let slow = Int32(round) + 1
+                #expect(fixture.produce(round * 10, partition: 0) == .queued)
+                #expect(fixture.produce(round * 10 + 1, partition: slow) == .queued)
+                let connected = fixture.harness.run(seconds: 5) {
+                    fixture.reports[round * 10] != nil && fixture.reports[round * 10 + 1] != nil
+                }
+                #expect(connected)
+                cluster.delay(broker: slow + 1, milliseconds: 4_000)
+                #expect(fixture.produce(round * 10 + 2, partition: slow) == .queued)
+                _ = fixture.harness.run(seconds: 0.2) { false }
+                cluster.failProduce([RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER])
+                #expect(fixture.produce(round * 10 + 3, partition: 0) == .queued)
+                #expect(fixture.harness.run(seconds: 5) { fixture.replaced.count == Int(round) + 1 })
+                // Beyond the pause between two replacements.
+                if round == 0 { _ = fixture.harness.run(seconds: 1.1) { false } }
+            }
+            #expect(fixture.reports[2] == nil && fixture.reports[12] == nil, "both still in flight, each in its own old client")
+            #expect(fixture.run(seconds: 12, reports: 8))
+            #expect(fixture.everyTokenOnce)
+            for (token, partition) in [(UInt64(2), Int32(1)), (12, 2)] {
+                guard case .delivered(partition, _) = fixture.reports[token]?.first else {
+                    Issue.record("\(token): \(String(describing: fixture.reports[token]))")
+                    continue
+                }
             }
         }
 
