@@ -17,12 +17,18 @@ public struct AccountID: Hashable, Sendable, CustomStringConvertible {
 
     /// Nil when the bytes are no valid id.
     public init?(_ bytes: Span<UInt8>) {
-        guard bytes.count >= 1, bytes.count <= Self.bytesMax else { return nil }
-        for index in 0..<bytes.count where !Self.isAllowed(bytes[index]) { return nil }
+        guard Self.isValid(bytes) else { return nil }
         text = unsafe bytes.withUnsafeBufferPointer { buffer in unsafe String(decoding: buffer, as: UTF8.self) }
     }
 
     public var description: String { text }
+
+    /// Whether the bytes are a valid id; makes no text of them.
+    public static func isValid(_ bytes: Span<UInt8>) -> Bool {
+        guard bytes.count >= 1, bytes.count <= bytesMax else { return false }
+        for index in 0..<bytes.count where !isAllowed(bytes[index]) { return false }
+        return true
+    }
 
     private static func isValid(_ bytes: String.UTF8View) -> Bool {
         bytes.count >= 1 && bytes.count <= bytesMax && bytes.allSatisfy(isAllowed)

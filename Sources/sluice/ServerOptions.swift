@@ -4,6 +4,7 @@ import Kafka
 import Loop
 import Postgres
 import Redis
+import Telemetry
 
 /// `--kafka` and `--kafka-settings`, which every command that meets the log shares.
 struct KafkaOptions: ParsableArguments {
@@ -97,4 +98,26 @@ struct RedisOptions: ParsableArguments {
 enum CommandExit {
     /// A setting is missing or wrong; nothing was done.
     static let wrongSetting = ExitCode(2)
+}
+
+/// `--admin`: where a role serves health, readiness and metrics.
+struct AdminOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Health, readiness and metrics. [SLUICE_ADMIN]", valueName: "address:port or unix:/path"))
+    var admin: String?
+
+    func address() throws(SettingError) -> SocketAddress {
+        let name: SettingName = "admin"
+        guard let address = try Settings.address(name, admin) else {
+            throw SettingError(name, "missing: give the address of the admin listener, as 127.0.0.1:9000")
+        }
+        return address
+    }
+}
+
+/// What every long-running role does first.
+enum RoleProcess {
+    /// Lines of the log carry the instance's name; `SLUICE_DEBUG=1` shows the finest of them.
+    static func begin(_ name: String) {
+        Log.configure(process: name, debug: Settings.text("debug", nil) == "1")
+    }
 }

@@ -8,7 +8,7 @@ struct Sluice: ParsableCommand {
         commandName: "sluice", abstract: "A payment system for peaks.",
         subcommands: [
             UpCommand.self, DownCommand.self, StatusCommand.self,
-            BrokerCommand.self,
+            BrokerCommand.self, GatewayCommand.self, WorkerCommand.self,
             MigrateCommand.self, KeysCommand.self,
         ])
 }

@@ -1,0 +1,276 @@
+internal import Bytes
+internal import HTTP1
+internal import Kafka
+internal import Ledger
+internal import Loop
+internal import Redis
+internal import Server
+internal import Store
+internal import Telemetry
+internal import Wire
+
+/// Where commands come in: reads and checks a request, and runs what `CommandFlow` decides for it.
+final class CommandDoor {
+    private let loop: EventLoop
+    private let limits: GatewayLimits
+    private let channel: String
+    private let responder: Responder
+    private let cache: Cache
+    private let lookUps: OutcomeLookUps
+    private let counters: GatewayCounters
+    private var producer: Producer?
+    private let identity: Identity
+    private let reader = RequestReader()
+    private var commands: [OperationID: PendingCommand] = [:]
+    private var produced: [UInt64: PendingCommand] = [:]
+    private var nextToken: UInt64 = 0
+    /// By the seconds of the wait.
+    private var waits = Array(repeating: DeadlineQueue<PendingCommand>(), count: Limits.waitSecondsMax + 1)
+    private var parked = 0
+    private var isDraining = false
+    private var canonical: [UInt8] = []
+    private var scratch: [UInt8] = []
+    private var recordKey: [UInt8] = []
+    private var headers = HeaderList()
+
+    /// - Parameter channel: where workers leave word for this loop.
+    /// - Throws: a Kafka setting that cannot be used.
+    init(
+        loop: EventLoop, limits: GatewayLimits, kafka: KafkaConfiguration, channel: String, responder: Responder, cache: Cache,
+        lookUps: OutcomeLookUps, identity: Identity, counters: GatewayCounters
+    ) throws(KafkaError) {
+        self.loop = loop
+        self.limits = limits
+        self.channel = channel
+        self.responder = responder
+        self.cache = cache
+        self.lookUps = lookUps
+        self.identity = identity
+        self.counters = counters
+        let configuration = ProducerConfiguration(
+            base: kafka, deliveryTimeoutMilliseconds: limits.deliveryTimeoutMilliseconds, queueMessagesMax: limits.produceQueueMax)
+        producer = try Producer(
+            loop: loop, configuration: configuration, onReport: { [unowned self] token, report in reported(token, report) })
+    }
+
+    var producerCounts: Producer.Counts? { producer?.counts }
+    var commandCount: Int { commands.count }
+    var parkedCount: Int { parked }
+    var unacknowledgedCount: Int { producer?.inFlight ?? 0 }
+    var oldestUnacknowledgedMilliseconds: Int { Int((producer?.oldestUnacknowledgedNanoseconds ?? 0) / 1_000_000) }
+
+    /// Whether the log keeps up: else new commands are refused.
+    var isOpen: Bool {
+        oldestUnacknowledgedMilliseconds <= limits.unacknowledgedMillisecondsMax && unacknowledgedCount < limits.produceQueueMax
+            && !isDraining
+    }
+
+    // MARK: Requests
+
+    /// A `POST`; answered now or later.
+    func post(
+        _ resource: Resource, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, body: Span<UInt8>, from caller: CredentialTable.Caller,
+        _ ticket: RequestTicket
+    ) throws(Problem) {
+        let key = try CommandHead.idempotencyKey(head, bytes)
+        try CommandHead.checkContentType(head, bytes)
+        let command: Command
+        switch resource {
+        case .payments: command = .pay(try reader.payment(body).get())
+        default: command = .openAccount(try reader.account(body).get())
+        }
+        canonical.removeAll(keepingCapacity: true)
+        canonical.append(canonical: command)
+        let id = identity.operation(tenant: caller.tenant, key: bytes[key])
+        let path = resource == .payments ? "/v1/payments" : "/v1/accounts"
+        let fingerprint = identity.fingerprint(method: "POST", path: path, canonical: canonical.span)
+        let wait = parked < limits.parkedMax ? CommandHead.waitSeconds(head, bytes) : nil
+        if let pending = commands[id] {
+            guard pending.fingerprint == fingerprint else { throw Problem(.idempotencyKeyReused) }
+            return join(pending, wait, ticket)
+        }
+        guard commands.count < limits.commandsMax else {
+            counters.refusedAtDoor.add()
+            throw Problem(.notAccepted, detail: "too many commands are under way")
+        }
+        let pending = PendingCommand(
+            id: id, caller: caller, fingerprint: fingerprint, acceptedAt: Timestamp(microseconds: Clock.wallMicroseconds), command: command,
+            canonical: canonical, traceparent: CommandHead.traceparent(head, bytes), mayProduce: isOpen)
+        commands[id] = pending
+        add(ticket, wait, to: pending, hasJoined: false)
+        if !cache.mark(pending, sets: isOpen) { run(pending, .marked(.unavailable)) }
+    }
+
+    private func join(_ pending: PendingCommand, _ wait: Int?, _ ticket: RequestTicket) {
+        counters.joined.add()
+        add(ticket, wait, to: pending, hasJoined: true)
+        if pending.outcome != nil {
+            answer(pending, .outcome) { _ in true }
+        } else if pending.flow.isAcknowledged {
+            answer(pending, .accepted) { $0.waitSeconds == nil }
+        }
+    }
+
+    private func add(_ ticket: RequestTicket, _ wait: Int?, to pending: PendingCommand, hasJoined: Bool) {
+        let now = loop.nowNanoseconds
+        let deadline = isDraining ? 0 : now / 1_000_000 + UInt64(wait ?? 0) * 1_000
+        pending.waiters.append(
+            PendingCommand.Waiter(ticket: ticket, waitSeconds: wait, deadline: deadline, hasJoined: hasJoined, arrivedNanoseconds: now))
+        guard let wait else { return }
+        parked += 1
+        if !isDraining { waits[wait].append(pending, deadline: deadline) }
+    }
+
+    // MARK: Events
+
+    /// Redis's answer about the marker.
+    func marked(_ pending: PendingCommand, _ marking: CommandFlow.Marking) {
+        if marking == .sameRequest { counters.repeated.add() }
+        run(pending, .marked(marking))
+    }
+
+    /// Redis's answer about the outcome.
+    func answeredOutcome(_ pending: PendingCommand, _ result: RedisResult) { lookUps.answered(pending, result) }
+
+    /// A worker's word.
+    func told(_ payload: Span<UInt8>) {
+        guard let message = ReplyMessage(payload) else { return Log.warning("a word on the reply channel cannot be read") }
+        guard let pending = commands[message.id] else { return counters.lateWords.add() }
+        if message.kind == .keyReused { return run(pending, .toldReused) }
+        guard let outcome = CommandOutcome(message, for: pending) else { return counters.lateWords.add() }
+        pending.outcome = pending.outcome ?? outcome
+        run(pending, .decided)
+    }
+
+    private func reported(_ token: UInt64, _ report: DeliveryReport) {
+        guard let pending = produced.removeValue(forKey: token) else { preconditionFailure("a report for a command that was not produced") }
+        let event: CommandFlow.Report
+        switch report {
+        case .delivered:
+            event = .persisted
+            counters.accepted.add()
+            if let first = pending.waiters.first { record(since: first.arrivedNanoseconds, counters.acceptDuration) }
+        case .notPersisted(let error):
+            event = .notPersisted
+            counters.notPersisted.add()
+            Log.warning("a command was not persisted", .text("id", pending.id.description), .text("error", error.name))
+        case .possiblyPersisted(let error):
+            event = .possiblyPersisted
+            counters.outcomeUnknown.add()
+            Log.warning("a command may be persisted", .text("id", pending.id.description), .text("error", error.name))
+        }
+        run(pending, .reported(event, patient: pending.hasPatientWaiters(now: loop.nowNanoseconds / 1_000_000)))
+    }
+
+    /// Ends the waits whose time is up; called many times a second.
+    func sweep(nowMilliseconds now: UInt64) {
+        for index in waits.indices {
+            while let pending = waits[index].popDue(now: now) { run(pending, .waitEnded) }
+        }
+    }
+
+    private func found(_ pending: PendingCommand, _ finding: OutcomeLookUps.Finding) {
+        switch finding {
+        case .outcome(let outcome):
+            pending.outcome = pending.outcome ?? outcome
+            run(pending, .found(.outcome))
+        case .conflict: run(pending, .found(.conflict))
+        case .nothing: run(pending, .found(.nothing))
+        }
+    }
+
+    // MARK: Reactions
+
+    private func run(_ pending: PendingCommand, _ event: CommandFlow.Event) {
+        let reaction = pending.flow.handle(event)
+        switch reaction.marker {
+        case .none: break
+        case .keep: cache.keepMarker(of: pending)
+        case .drop: cache.dropMarker(of: pending)
+        }
+        switch reaction.answers {
+        case .none: break
+        case .everybody(let verdict): answer(pending, verdict) { _ in true }
+        case .impatient:
+            let now = loop.nowNanoseconds / 1_000_000
+            answer(pending, .accepted) { $0.waitSeconds == nil || $0.deadline <= now }
+            if pending.waiters.isEmpty { pending.flow.nobodyWaits() }
+        }
+        switch reaction.request {
+        case .none: break
+        case .lookUp: lookUps.find(pending, asksPrimary: pending.flow.phase != .lookingUp) { [unowned self] in found(pending, $0) }
+        case .produce: produce(pending)
+        }
+        guard pending.flow.isFinished, commands[pending.id] === pending else { return }
+        precondition(pending.waiters.isEmpty, "a command ended with a client unanswered")
+        commands[pending.id] = nil
+    }
+
+    private func answer(
+        _ pending: PendingCommand, _ verdict: CommandFlow.Verdict, _ isMeant: (PendingCommand.Waiter) -> Bool
+    ) {
+        if verdict == .notAccepted { counters.refusedAtDoor.add() }
+        pending.waiters.removeAll { waiter in
+            guard isMeant(waiter) else { return false }
+            let rendered = CommandAnswer(verdict, to: waiter, of: pending)
+            responder.send(waiter.ticket, rendered.answer, body: rendered.body.span)
+            if waiter.waitSeconds != nil {
+                parked -= 1
+                if verdict == .outcome {
+                    counters.waitsDecided.add()
+                    record(since: waiter.arrivedNanoseconds, counters.outcomeDuration)
+                } else if verdict == .accepted {
+                    counters.waitsExpired.add()
+                }
+            }
+            return true
+        }
+    }
+
+    private func produce(_ pending: PendingCommand) {
+        let asksForWord = pending.waiters.contains { $0.waitSeconds != nil }
+        let record = CommandRecord(
+            envelope: pending.envelope, replyTo: asksForWord ? channel : nil, traceparent: pending.traceparent)
+        headers.removeAll()
+        record.forEachHeader(scratch: &scratch) { name, value in headers.append(name, value) }
+        recordKey.removeAll(keepingCapacity: true)
+        recordKey.append(decimal: pending.tenant.rawValue)
+        let token = nextToken
+        nextToken += 1
+        let value = pending.canonical
+        let result = producer?.produce(
+            topic: Topic.commands, partition: pending.partition, key: recordKey.span, value: value.span, headers: headers,
+            timestampMilliseconds: pending.acceptedAt.microseconds / 1_000, token: token)
+        if result == .queued {
+            produced[token] = pending
+            counters.produced.add()
+        } else {
+            if case .refused(let error)? = result { Log.warning("the log's client refused a command", .text("error", error.name)) }
+            run(pending, .notProduced)
+        }
+    }
+
+    private func record(since nanoseconds: UInt64, _ histogram: DurationHistogram) {
+        histogram.record(microseconds: (loop.nowNanoseconds - nanoseconds) / 1_000)
+    }
+
+    // MARK: The end
+
+    /// Nobody waits for an outcome any longer: who is parked is told that the command was accepted.
+    func drain() {
+        isDraining = true
+        for pending in Array(commands.values) {
+            for index in pending.waiters.indices { pending.waiters[index].deadline = 0 }
+            run(pending, .draining)
+        }
+    }
+
+    /// Waits for what is produced, then ends the producer; `completion` once its threads have ended.
+    func close(flushMilliseconds: Int, completion: @escaping () -> Void) {
+        guard let producer else { return completion() }
+        producer.flush(deadlineMilliseconds: flushMilliseconds) { unanswered in
+            if unanswered > 0 { Log.warning("commands are given up unacknowledged", .integer("count", unanswered)) }
+            producer.close(completion: completion)
+        }
+    }
+}

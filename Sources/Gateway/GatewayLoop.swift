@@ -1,0 +1,332 @@
+internal import Bytes
+internal import HTTP1
+internal import Kafka
+internal import Ledger
+internal import Loop
+internal import Postgres
+internal import Redis
+internal import Server
+internal import Store
+internal import Telemetry
+internal import Wire
+
+/// One thread of a gateway: everything on its loop, wired together.
+final class GatewayLoop: RequestHandler, CacheClient {
+    /// What the threads of a process are given.
+    struct Shared: Sendable {
+        let options: GatewayOptions
+        let status: GatewayStatus
+        let pool: ReplicaPoolMetrics
+        /// One for each thread.
+        let counters: [GatewayCounters]
+        let servers: [ServerCounters]
+        let redis: [RedisMetrics]
+    }
+
+    private struct Parts {
+        let server: HTTPServer<GatewayLoop>
+        let cache: Cache
+        let pool: ReplicaPool
+        let accounts: AccountReads
+        let payments: PaymentReads
+        let pages: PageReads
+        /// Nil for a gateway that takes no commands.
+        let door: CommandDoor?
+        let subscriber: RedisSubscriber?
+    }
+
+    private static let sweepMilliseconds = 25
+    private static let statusMilliseconds: UInt64 = 250
+    /// How soon the keys are read again while they never have been.
+    private static let firstCredentialsMilliseconds = 100
+
+    private let loop: EventLoop
+    private let shared: Shared
+    private let thread: Int
+    private let limits: GatewayLimits
+    private let counters: GatewayCounters
+    private let responder: Responder
+    private let identity = Identity()
+    private var credentials = CredentialTable()
+    private var parts: Parts?
+    private var sweepTimer: LoopTimer?
+    private var credentialsTimer: LoopTimer?
+    private var drainTimer: LoopTimer?
+    private var accountID: [UInt8] = []
+    private var nextStatusMilliseconds: UInt64 = 0
+    private var isDraining = false
+    private var isEnding = false
+
+    /// - Throws: what keeps the thread from serving, as a sentence.
+    init(loop: EventLoop, shared: Shared, thread: Int) throws(StartProblem) {
+        self.loop = loop
+        self.shared = shared
+        self.thread = thread
+        limits = shared.options.limits
+        counters = shared.counters[thread]
+        responder = Responder(counters: counters)
+        // The accounts' ids are decoded into it.
+        accountID.reserveCapacity(256)
+        let parts = try makeParts()
+        self.parts = parts
+        responder.server = parts.server
+        let sweepTimer = LoopTimer(loop: loop) { [unowned self] in sweep() }
+        sweepTimer.arm(afterMilliseconds: 0)
+        self.sweepTimer = sweepTimer
+        let credentialsTimer = LoopTimer(loop: loop) { [unowned self] in readCredentials() }
+        credentialsTimer.arm(afterMilliseconds: 0)
+        self.credentialsTimer = credentialsTimer
+    }
+
+    var producerCounts: Producer.Counts? { parts?.door?.producerCounts }
+
+    /// The server comes first: at the end of a turn it may hand out pipelined requests, whose commands to Redis must leave in
+    /// that turn.
+    private func makeParts() throws(StartProblem) -> Parts {
+        let options = shared.options
+        let server = try makeServer()
+        var redis = options.redis
+        redis.commandTimeoutMilliseconds = limits.redisTimeoutMilliseconds
+        var sessionRedis = redis
+        sessionRedis.setUp = RedisFunctions.setUp
+        let cache = Cache(loop: loop, configuration: sessionRedis, metrics: shared.redis[thread], client: self)
+        let pool = ReplicaPool(
+            loop: loop, replicas: options.replicas.map(configured), primary: configured(options.primary),
+            primaryBudgetPerSecond: limits.primaryReadsPerSecond, lagBoundMilliseconds: limits.lagMillisecondsMax,
+            sessionsPerReplica: limits.sessionsPerReplica, metrics: shared.pool)
+        let channel = ReplyChannel.name(gateway: options.name, thread: thread)
+        var door: CommandDoor?
+        var subscriber: RedisSubscriber?
+        if options.role.acceptsWrites {
+            do throws(KafkaError) {
+                door = try CommandDoor(
+                    loop: loop, limits: limits, kafka: options.kafka, channel: channel, responder: responder, cache: cache,
+                    lookUps: OutcomeLookUps(cache: cache, pool: pool), identity: identity, counters: counters)
+            } catch {
+                cache.close()
+                pool.close()
+                throw StartProblem(description: error.description)
+            }
+            subscriber = RedisSubscriber(
+                loop: loop, configuration: redis, channels: [channel],
+                onMessage: { [unowned self] _, payload in parts?.door?.told(payload) }, onStateChange: { _ in })
+        }
+        return Parts(
+            server: server, cache: cache, pool: pool,
+            accounts: AccountReads(loop: loop, limits: limits, responder: responder, cache: cache, pool: pool, counters: counters),
+            payments: PaymentReads(loop: loop, limits: limits, responder: responder, cache: cache, pool: pool, counters: counters),
+            pages: PageReads(loop: loop, limits: limits, responder: responder, pool: pool, counters: counters),
+            door: door, subscriber: subscriber)
+    }
+
+    private func makeServer() throws(StartProblem) -> HTTPServer<GatewayLoop> {
+        var serverLimits = HTTPServer<GatewayLoop>.Limits()
+        serverLimits.connection = limits.connection
+        serverLimits.connectionsMax = limits.connectionsMax
+        do throws(SocketError) {
+            return try HTTPServer(
+                loop: loop, addresses: shared.options.addresses(ofThread: thread), reusePort: shared.options.threads > 1,
+                limits: serverLimits, counters: shared.servers[thread], handler: self)
+        } catch {
+            throw StartProblem(description: "cannot listen on \(error)")
+        }
+    }
+
+    private func configured(_ configuration: PostgresConfiguration) -> PostgresConfiguration {
+        var configuration = configuration
+        configuration.queryDeadlineMilliseconds = limits.queryDeadlineMilliseconds
+        configuration.statementTimeoutMilliseconds = limits.queryDeadlineMilliseconds
+        return configuration
+    }
+
+    // MARK: Requests
+
+    func handle(_ head: borrowing RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, ticket: RequestTicket) {
+        do throws(Problem) {
+            try serve(head, bytes, body: body, ticket)
+        } catch {
+            responder.refuse(ticket, error)
+        }
+    }
+
+    func writeBody(of refusal: Refusal, into body: inout [UInt8]) -> StaticString {
+        body.append(Problem(refusal))
+        return "application/problem+json"
+    }
+
+    /// Whoever is not known learns nothing, not even which paths there are.
+    private func serve(
+        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, body: Span<UInt8>, _ ticket: RequestTicket
+    ) throws(Problem) {
+        guard let parts else { preconditionFailure("a request before the start") }
+        let caller = try caller(head, bytes)
+        guard let resource = Resource.find(head.path, in: bytes) else { throw Problem(.notFound) }
+        switch head.method {
+        case .get, .head: break
+        case .post where resource.takesCommands && parts.door != nil: break
+        default: return responder.refuse(ticket, Problem(.methodNotAllowed), allow: resource.allowedMethods(shared.options.role))
+        }
+        let values = try QueryValues(head.query, in: bytes, allowed: resource.parameters(of: head.method), limits: limits)
+        if head.method == .post, let door = parts.door { return try door.post(resource, head, bytes, body: body, from: caller, ticket) }
+        try read(resource, values, head, bytes, of: caller.tenant, parts, ticket)
+    }
+
+    private func caller(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Problem) -> CredentialTable.Caller {
+        guard head.fields.count(of: .authorization) == 1, let range = head.fields.first(.authorization) else {
+            return try credentials.caller(authorization: nil, identity)
+        }
+        return try credentials.caller(authorization: bytes[range], identity)
+    }
+
+    private func read(
+        _ resource: Resource, _ values: QueryValues, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, of tenant: TenantID,
+        _ parts: Parts, _ ticket: RequestTicket
+    ) throws(Problem) {
+        guard readCount < limits.readsMax else { throw Problem(.serviceUnavailable, detail: "too many reads are under way") }
+        // A field that is repeated is one list; asking for the first part only gives a 200 where a 304 would have done.
+        let tags = bytes[head.fields.first(.ifNoneMatch) ?? .empty]
+        switch resource {
+        case .accounts: try parts.pages.accounts(of: tenant, values, bytes, ticket)
+        case .payments: try parts.pages.payments(of: tenant, values, bytes, ticket)
+        case .payment(let segment):
+            guard let id = OperationID(hex: bytes[segment]) else { throw Problem(.notFound) }
+            parts.payments.begin(
+                id, of: tenant, waitSeconds: values.waitSeconds, ifNoneMatch: tags, ticket)
+        case .account(let segment), .balance(let segment):
+            let account = try decodeAccount(bytes[segment])
+            parts.accounts.begin(
+                account.span, of: tenant, minRevision: values.minRevision, ifNoneMatch: tags, ticket)
+        case .transactions(let segment):
+            let account = try decodeAccount(bytes[segment])
+            try parts.pages.transactions(
+                account.span, of: tenant, values, ifNoneMatch: tags, bytes, ticket)
+        }
+    }
+
+    /// A valid id's bytes, in memory that is used again for the next one.
+    private func decodeAccount(_ segment: Span<UInt8>) throws(Problem) -> [UInt8] {
+        guard Decoded.account(segment, into: &accountID) else { throw Problem(.notFound) }
+        let account = accountID
+        guard AccountID.isValid(account.span) else { throw Problem(.notFound) }
+        return account
+    }
+
+    private var readCount: Int {
+        guard let parts else { return 0 }
+        return parts.accounts.count + parts.payments.count + parts.pages.count
+    }
+
+    // MARK: Redis
+
+    func answered(_ purpose: Cache.Purpose, _ result: RedisResult) {
+        guard let parts else { return }
+        switch purpose {
+        case .account(let read): parts.accounts.answered(read, result)
+        case .payment(let read): parts.payments.answered(read, result)
+        case .marker(let pending, let setsMarker):
+            parts.door?.marked(pending, Self.marking(of: pending, result, setsMarker: setsMarker))
+        case .outcome(let pending): parts.door?.answeredOutcome(pending, result)
+        case .nothing: break
+        }
+    }
+
+    private static func marking(
+        of pending: PendingCommand, _ result: RedisResult, setsMarker: Bool
+    ) -> CommandFlow.Marking {
+        guard case .reply(let reply) = result else { return .unavailable }
+        switch reply.kind {
+        case .null: return setsMarker ? .fresh : .absent
+        case .string:
+            // What is no marker of ours says nothing about the key.
+            guard let marker = Marker(reply.bytes) else { return .unavailable }
+            guard marker.fingerprint == pending.fingerprint else { return .otherRequest }
+            pending.takeAcceptedBody(marker.body)
+            return .sameRequest
+        case .integer, .status, .array, .error: return .unavailable
+        }
+    }
+
+    // MARK: Time
+
+    private func sweep() {
+        sweepTimer?.arm(afterMilliseconds: Self.sweepMilliseconds)
+        guard let parts else { return }
+        let now = loop.nowNanoseconds / 1_000_000
+        parts.door?.sweep(nowMilliseconds: now)
+        parts.accounts.sweep(nowMilliseconds: now)
+        parts.payments.sweep(nowMilliseconds: now)
+        parts.pages.sweep(nowMilliseconds: now)
+        guard now >= nextStatusMilliseconds else { return }
+        nextStatusMilliseconds = now + Self.statusMilliseconds
+        publish(parts)
+    }
+
+    private func publish(_ parts: Parts) {
+        var problems: [String] = []
+        if !credentials.isLoaded { problems.append("the API keys are not read yet") }
+        if !parts.pool.isReady { problems.append("no database can be read") }
+        if let door = parts.door {
+            if door.oldestUnacknowledgedMilliseconds > limits.unacknowledgedMillisecondsMax {
+                problems.append("the log does not acknowledge commands")
+            }
+            counters.commands.set(Int64(door.commandCount))
+            counters.parked.set(Int64(door.parkedCount + parts.payments.parkedCount))
+            counters.unacknowledged.set(Int64(door.unacknowledgedCount))
+            counters.oldestUnacknowledgedMilliseconds.set(Int64(door.oldestUnacknowledgedMilliseconds))
+            counters.wordsReady.set(parts.subscriber?.isReady == true ? 1 : 0)
+        }
+        counters.reads.set(Int64(readCount))
+        counters.redisReady.set(parts.cache.isReady ? 1 : 0)
+        shared.status.set(problems, ofThread: thread)
+    }
+
+    private func readCredentials() {
+        credentialsTimer?.arm(
+            afterMilliseconds: credentials.isLoaded ? limits.credentialsMilliseconds : Self.firstCredentialsMilliseconds)
+        _ = parts?.pool.execute([CredentialQueries.all]) { [unowned self] result in
+            switch result {
+            case .success(let answers):
+                let list = CredentialQueries.credentials(answers[0])
+                credentials.replace(with: list)
+                counters.credentials.set(Int64(list.count))
+            case .failure(let error): Log.warning("the API keys could not be read", .text("error", error.description))
+            }
+        }
+    }
+
+    // MARK: The end
+
+    /// Accepts nothing more, tells those who wait what is known, and ends the loop once everything is answered, or when the time
+    /// for that is up.
+    func drain() {
+        guard !isDraining, let parts else { return }
+        isDraining = true
+        let timer = LoopTimer(loop: loop) { [unowned self] in end() }
+        timer.arm(afterMilliseconds: limits.drainMilliseconds - limits.deliveryTimeoutMilliseconds / 2)
+        drainTimer = timer
+        parts.door?.drain()
+        parts.payments.drain()
+        parts.server.drain { [unowned self] in end() }
+    }
+
+    private func end() {
+        guard !isEnding, let parts else { return }
+        isEnding = true
+        drainTimer?.cancel()
+        credentialsTimer?.cancel()
+        let finish = { [unowned self] in
+            parts.server.closeAll()
+            parts.subscriber?.close()
+            parts.cache.close()
+            parts.pool.close()
+            loop.stop()
+        }
+        guard let door = parts.door else { return finish() }
+        door.close(flushMilliseconds: limits.deliveryTimeoutMilliseconds / 2, completion: finish)
+    }
+}
+
+/// What keeps a gateway from starting: a sentence.
+struct StartProblem: Error, CustomStringConvertible {
+    let description: String
+}

@@ -1,0 +1,104 @@
+public import HTTP1
+internal import Store
+internal import Wire
+
+/// The bounds of a gateway. Counts are of one thread unless they say otherwise.
+public struct GatewayLimits: Sendable {
+    /// What one connection and one request may cost.
+    public var connection = ConnectionLimits()
+    /// Open connections; at the bound accepting pauses.
+    public var connectionsMax = 20_000
+    /// Commands between their arrival and their answer; past it new ones are refused.
+    public var commandsMax = 20_000
+    /// Clients that wait for an outcome; past it the wish to wait is passed over.
+    public var parkedMax = 10_000
+    /// Reads under way; past it new ones are refused.
+    public var readsMax = 20_000
+    /// New commands are refused once the oldest that the log has not acknowledged is as old, milliseconds.
+    public var unacknowledgedMillisecondsMax = 500
+    /// Commands that the log has not acknowledged; past it new ones are refused.
+    public var produceQueueMax = 10_000
+    /// From producing to a report, milliseconds; librdkafka looks once a second, so a report may be that much later.
+    public var deliveryTimeoutMilliseconds = 5_000
+    /// Redis's time for a command, milliseconds; then the replicas are asked.
+    public var redisTimeoutMilliseconds = 250
+    /// A database query's time, milliseconds.
+    public var queryDeadlineMilliseconds = 2_000
+    /// Connections to each replica.
+    public var sessionsPerReplica = 2
+    /// Reads that the primary may be asked for in a second.
+    public var primaryReadsPerSecond = 200
+    /// A replica that is further behind is left out, milliseconds.
+    public var lagMillisecondsMax = 5_000
+    /// How long a read waits for a revision before the primary is asked, milliseconds.
+    public var revisionWaitMilliseconds = 150
+    /// How often such a read looks again, milliseconds.
+    public var revisionRetryMilliseconds = 25
+    /// How often a waiting `GET` of a payment looks again, milliseconds.
+    public var paymentPollMilliseconds = 100
+    /// How often the API keys are read, milliseconds: a revoked key works that much longer.
+    public var credentialsMilliseconds = 2_000
+    /// Rows of a page where the request does not say.
+    public var pageRowsDefault = 50
+    /// Rows of a page at most.
+    public var pageRowsMax = 200
+    /// From the signal to stop to the end, milliseconds; below what the process's supervisor waits.
+    public var drainMilliseconds = 12_000
+
+    public init() {}
+
+    /// The slowest librdkafka is to look for messages whose time is up, milliseconds.
+    static let reportSlackMilliseconds = 1_000
+
+    /// What makes the limits impossible, as a sentence; nil when they can be kept.
+    public var problem: String? {
+        if let problem = connection.problem { return problem }
+        let counts = [
+            ("connections", connectionsMax), ("commands", commandsMax), ("parked clients", parkedMax), ("reads", readsMax),
+            ("produced commands", produceQueueMax),
+        ]
+        for (name, value) in counts where !(1...1_000_000).contains(value) {
+            return "The limit of \(name) must be 1 to 1000000, not \(value)."
+        }
+        let times = [
+            ("unacknowledged", unacknowledgedMillisecondsMax), ("delivery", deliveryTimeoutMilliseconds),
+            ("Redis", redisTimeoutMilliseconds),
+            ("query", queryDeadlineMilliseconds), ("replica lag", lagMillisecondsMax), ("revision wait", revisionWaitMilliseconds),
+            ("revision retry", revisionRetryMilliseconds), ("payment poll", paymentPollMilliseconds),
+            ("credentials", credentialsMilliseconds), ("drain", drainMilliseconds),
+        ]
+        for (name, value) in times where !(1...600_000).contains(value) {
+            return "The \(name) time must be 1 to 600000 milliseconds, not \(value)."
+        }
+        return relationProblem
+    }
+
+    /// The bounds that lean on each other.
+    private var relationProblem: String? {
+        if !(1...32).contains(sessionsPerReplica) { return "The connections to each replica must be 1 to 32, not \(sessionsPerReplica)." }
+        if !(0...100_000).contains(primaryReadsPerSecond) {
+            return "The primary's reads in a second must be 0 to 100000, not \(primaryReadsPerSecond)."
+        }
+        if pageRowsMax < 1 || pageRowsMax > 1_000 || pageRowsDefault < 1 || pageRowsDefault > pageRowsMax {
+            return "A page must have 1 to 1000 rows at most, and the default must not be above that."
+        }
+        if unacknowledgedMillisecondsMax >= deliveryTimeoutMilliseconds {
+            return "The unacknowledged time must be below the delivery time: it refuses before messages are given up."
+        }
+        let report = deliveryTimeoutMilliseconds + Self.reportSlackMilliseconds
+        if report + redisTimeoutMilliseconds > CacheLifetime.markerMilliseconds {
+            return "The delivery time must be at least \(Self.reportSlackMilliseconds) ms and Redis's time below the marker's lifetime of "
+                + "\(CacheLifetime.markerMilliseconds) ms."
+        }
+        if report >= drainMilliseconds {
+            return
+                "The drain time must be more than \(Self.reportSlackMilliseconds) ms above the delivery time: what was produced is waited for."
+        }
+        if lagMillisecondsMax + queryDeadlineMilliseconds + redisTimeoutMilliseconds >= CacheLifetime.floorMilliseconds {
+            return
+                "The replica lag and the query time together must be below the floor's lifetime of \(CacheLifetime.floorMilliseconds) ms: "
+                + "a late replica could bring an old value back."
+        }
+        return nil
+    }
+}

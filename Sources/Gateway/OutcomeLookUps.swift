@@ -1,0 +1,96 @@
+internal import Bytes
+internal import Ledger
+internal import Postgres
+internal import Redis
+internal import Store
+internal import Wire
+
+/// Finds out what became of a command: in Redis, on a replica, on the primary.
+final class OutcomeLookUps {
+    enum Finding {
+        case outcome(CommandOutcome)
+        /// The key was used by another request.
+        case conflict
+        case nothing
+    }
+
+    private let cache: Cache
+    private let pool: ReplicaPool
+    /// Those that wait for Redis.
+    private var waiting: [ObjectIdentifier: (asksPrimary: Bool, completion: (Finding) -> Void)] = [:]
+
+    init(cache: Cache, pool: ReplicaPool) {
+        self.cache = cache
+        self.pool = pool
+    }
+
+    /// Looks once.
+    ///
+    /// - Parameters:
+    ///   - asksPrimary: whether the primary is asked, within its budget, when a replica does not know.
+    ///   - completion: called once, perhaps before this returns.
+    func find(_ pending: PendingCommand, asksPrimary: Bool, completion: @escaping (Finding) -> Void) {
+        // Redis holds payments only; an account's value does not tell which command opened it.
+        if pending.isPayment, cache.getOutcome(of: pending) {
+            waiting[ObjectIdentifier(pending)] = (asksPrimary, completion)
+        } else {
+            ask(pending, onPrimary: false, asksPrimary: asksPrimary, completion)
+        }
+    }
+
+    /// Redis's answer.
+    func answered(_ pending: PendingCommand, _ result: RedisResult) {
+        guard let (asksPrimary, completion) = waiting.removeValue(forKey: ObjectIdentifier(pending)) else { return }
+        let request = pending.canonical
+        if case .reply(let reply) = result, reply.kind == .string, let value = CacheValue(reply.bytes), value.kind == .body,
+            let shown = ShownPayment(value.body, request: request.span)
+        {
+            return completion(.outcome(CommandOutcome(shown)))
+        }
+        // Also when another request's payment is shown: the fingerprint is in the ledger.
+        ask(pending, onPrimary: false, asksPrimary: asksPrimary, completion)
+    }
+
+    private func ask(_ pending: PendingCommand, onPrimary: Bool, asksPrimary: Bool, _ completion: @escaping (Finding) -> Void) {
+        let queries = Self.queries(pending)
+        let done: PostgresSession.Completion = { [unowned self] result in
+            let finding = Self.finding(pending, result)
+            if case .nothing = finding, asksPrimary, !onPrimary {
+                ask(pending, onPrimary: true, asksPrimary: asksPrimary, completion)
+            } else {
+                completion(finding)
+            }
+        }
+        let sent = onPrimary ? pool.executeOnPrimary(queries, completion: done) : pool.execute(queries, completion: done)
+        if !sent { completion(.nothing) }
+    }
+
+    private static func queries(_ pending: PendingCommand) -> [Query] {
+        let prior = LearnQueries.priorDecisions(of: [pending.id])
+        switch pending.command {
+        case .pay: return [prior, ReadQueries.payment(pending.id, of: pending.tenant)]
+        case .openAccount(let open):
+            return [
+                prior, ReadQueries.operation(pending.id), ReadQueries.account(AccountKey(tenant: pending.tenant, account: open.account)),
+            ]
+        }
+    }
+
+    private static func finding(_ pending: PendingCommand, _ result: Result<[Rows], PostgresError>) -> Finding {
+        guard case .success(let answers) = result, let prior = LearnQueries.priorDecisions(answers[0]).first else { return .nothing }
+        guard prior.decision.fingerprint == pending.fingerprint else { return .conflict }
+        // The statements see one snapshot each: what the first one saw, the later ones see as well.
+        switch pending.command {
+        case .pay:
+            guard !answers[1].isEmpty else { return .nothing }
+            return .outcome(CommandOutcome(PaymentColumns.payment(answers[1], 0)))
+        case .openAccount:
+            guard let operation = LearnQueries.operations(answers[1]).first else { return .nothing }
+            if let reason = operation.declineReason { return .outcome(.accountDeclined(reason)) }
+            guard !answers[2].isEmpty else { return .nothing }
+            var body: [UInt8] = []
+            body.append(AccountColumns.account(answers[2], 0))
+            return .outcome(.opened(body))
+        }
+    }
+}

@@ -1,0 +1,65 @@
+internal import HTTP1
+
+/// What a path names. Ids are ranges of the path, still percent-encoded.
+enum Resource: Equatable {
+    case payments
+    case payment(ByteRange)
+    case accounts
+    case account(ByteRange)
+    case balance(ByteRange)
+    case transactions(ByteRange)
+
+    /// Nil when the path names nothing that is served.
+    static func find(_ path: ByteRange, in bytes: Span<UInt8>) -> Resource? {
+        var segments = PathSegments(path)
+        guard let version = segments.next(in: bytes), bytes[version].equals("v1"), let collection = segments.next(in: bytes)
+        else { return nil }
+        let isPayments = bytes[collection].equals("payments")
+        guard isPayments || bytes[collection].equals("accounts") else { return nil }
+        guard let id = segments.next(in: bytes) else { return isPayments ? .payments : .accounts }
+        guard !id.isEmpty else { return nil }
+        guard let part = segments.next(in: bytes) else { return isPayments ? .payment(id) : .account(id) }
+        guard !isPayments, segments.next(in: bytes) == nil else { return nil }
+        if bytes[part].equals("balance") { return .balance(id) }
+        if bytes[part].equals("transactions") { return .transactions(id) }
+        return nil
+    }
+
+    /// Whether commands are posted to it.
+    var takesCommands: Bool { self == .payments || self == .accounts }
+
+    /// The `Allow` field of a 405.
+    func allowedMethods(_ role: ServedRole) -> StaticString {
+        takesCommands && role.acceptsWrites ? "GET, HEAD, POST" : "GET, HEAD"
+    }
+
+    /// The parameters that a query may have.
+    func parameters(of method: Method) -> QueryNames {
+        if method == .post { return [] }
+        return switch self {
+        case .payments: [.reference, .limit, .cursor]
+        case .payment: .wait
+        case .accounts: [.limit, .cursor]
+        case .account, .balance: .minRevision
+        case .transactions: [.limit, .cursor, .minRevision]
+        }
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether the bytes are exactly this text.
+    func equals(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        for index in 0..<count where unsafe self[index] != text.utf8Start[index] { return false }
+        return true
+    }
+
+    func equals(_ other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        for index in 0..<count where self[index] != other[index] { return false }
+        return true
+    }
+
+    /// The text of bytes that are known to be UTF-8.
+    var text: String { unsafe withUnsafeBufferPointer { buffer in unsafe String(decoding: buffer, as: UTF8.self) } }
+}

@@ -1,0 +1,29 @@
+internal import Bytes
+internal import HTTP1
+internal import Server
+internal import Wire
+
+/// Hands answers to the server, and counts them.
+final class Responder {
+    private let counters: GatewayCounters
+    /// Set once the server is made, which needs its handler first.
+    unowned var server: HTTPServer<GatewayLoop>?
+    private var problemBody: [UInt8] = []
+
+    init(counters: GatewayCounters) { self.counters = counters }
+
+    /// The body is copied before this returns. A client that is gone is told nothing.
+    func send(_ ticket: RequestTicket, _ answer: Answer, body: Span<UInt8>) {
+        counters.count(answer.status)
+        server?.respond(ticket) { rendering, output, date in answer.write(body: body, rendering, to: &output, date: date) }
+    }
+
+    func refuse(_ ticket: RequestTicket, _ problem: Problem, allow: StaticString? = nil) {
+        problemBody.removeAll(keepingCapacity: true)
+        problemBody.append(problem)
+        var answer = Answer(problem.code)
+        answer.allow = allow
+        let body = problemBody
+        send(ticket, answer, body: body.span)
+    }
+}

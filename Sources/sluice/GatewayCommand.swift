@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+import Gateway
+
+/// `sluice gateway`: the HTTP front end.
+struct GatewayCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gateway", abstract: "Serve the API.",
+        discussion: "Each option may be given by the environment variable in brackets. Ends with 2 when a setting is wrong.")
+
+    @Option(help: "Unique among the gateways. [SLUICE_NAME] (default: gateway-1)")
+    var name: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What is served. [SLUICE_ROLE] (default: all)", valueName: ServedRole.allCases.map(\.rawValue).joined(separator: "|")))
+    var role: String?
+
+    @Option(help: "Event-loop threads, 1 to 64. [SLUICE_THREADS] (default: half of the cores, at most 8)")
+    var threads: String?
+
+    @Option(help: ArgumentHelp("Where clients connect. [SLUICE_LISTEN]", valueName: "address:port"))
+    var listen: String?
+
+    @Option(help: ArgumentHelp("Unix sockets for nginx: thread N listens on PREFIX.N. [SLUICE_LISTEN_UNIX]", valueName: "prefix"))
+    var listenUnix: String?
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var kafka: KafkaOptions
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var replicas: ReplicaOptions
+    @OptionGroup var redis: RedisOptions
+
+    func run() throws {
+        let options = try withSettings { () throws(SettingError) in try readOptions() }
+        let code = GatewayRole.run(options)
+        if code != 0 { throw ExitCode(code) }
+    }
+
+    private func readOptions() throws(SettingError) -> GatewayOptions {
+        let name = try Settings.instanceName(name, absent: "gateway-1")
+        RoleProcess.begin(name)
+        var options = GatewayOptions(
+            name: name, admin: try admin.address(), kafka: try kafka.configuration(clientID: name),
+            primary: try database.configuration(applicationName: name), replicas: try replicas.configurations(applicationName: name),
+            redis: try redis.configuration())
+        options.role = try servedRole()
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        options.threads = try Settings.integer("threads", threads, in: 1...64, absent: max(1, min(8, cores / 2)))
+        options.listen = try Settings.address("listen", listen)
+        options.listenUnixPrefix = Settings.text("listen-unix", listenUnix)
+        if options.listen == nil, options.listenUnixPrefix == nil {
+            throw SettingError("listen", "missing: give a TCP address to listen on, or a prefix of Unix sockets as SLUICE_LISTEN_UNIX")
+        }
+        return options
+    }
+
+    private func servedRole() throws(SettingError) -> ServedRole {
+        guard let text = Settings.text("role", role) else { return .all }
+        guard let role = ServedRole(rawValue: text) else {
+            throw SettingError("role", "'\(text)' is not allowed: use \(ServedRole.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return role
+    }
+}
