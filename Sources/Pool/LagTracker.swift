@@ -2,8 +2,8 @@
 ///
 /// A standby alone cannot know. Once its receiver is dead or frozen, all it has received is replayed and its own figures say
 /// "no lag" for ever; the receiver's time-outs are a minute long. Against the primary's positions the lag grows from the first
-/// commit that did not arrive. Only while the primary cannot be asked is the standby's own word taken, and then a
-/// missing receiver counts as lag since it was last seen.
+/// commit that did not arrive. Only when the primary cannot be asked, and the standby has all that it was last known to
+/// have, is the standby's own word taken, and then a missing receiver counts as lag since it was last seen.
 public struct LagTracker: Sendable {
     /// What one probe of a standby answered.
     public struct Probe: Sendable {
@@ -36,7 +36,7 @@ public struct LagTracker: Sendable {
     private let sampleAgeMaxNanoseconds: UInt64
     private var receiverSeenNanoseconds: [UInt64?]
 
-    /// - Parameter sampleAgeMaxMilliseconds: how old the newest sample may be to be what a standby is held against.
+    /// - Parameter sampleAgeMaxMilliseconds: how old the newest sample may be to prove that a standby which has replayed it is fresh.
     public init(standbys: Int, sampleAgeMaxMilliseconds: Int) {
         receiverSeenNanoseconds = Array(repeating: nil, count: standbys)
         sampleAgeMaxNanoseconds = UInt64(sampleAgeMaxMilliseconds) * 1_000_000
@@ -63,10 +63,12 @@ public struct LagTracker: Sendable {
     public mutating func lagMilliseconds(ofStandby index: Int, _ probe: Probe, nowNanoseconds: UInt64) -> Int {
         guard probe.isStandby else { return 0 }
         if probe.hasReceiver { receiverSeenNanoseconds[index] = nowNanoseconds }
-        if let newest = samples.last, newest.askedNanoseconds + sampleAgeMaxNanoseconds >= nowNanoseconds {
-            if probe.replayedPosition >= newest.position { return 0 }
-            let covered = samples.last { $0.position <= probe.replayedPosition } ?? samples[0]
-            return milliseconds(since: covered.askedNanoseconds, nowNanoseconds)
+        if let newest = samples.last {
+            if probe.replayedPosition < newest.position {
+                let covered = samples.last { $0.position <= probe.replayedPosition } ?? samples[0]
+                return milliseconds(since: covered.askedNanoseconds, nowNanoseconds)
+            }
+            if newest.askedNanoseconds + sampleAgeMaxNanoseconds >= nowNanoseconds { return 0 }
         }
         guard let seen = receiverSeenNanoseconds[index] else { return Self.unknownMilliseconds }
         return max(probe.ownLagMilliseconds, milliseconds(since: seen, nowNanoseconds))

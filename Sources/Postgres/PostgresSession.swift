@@ -32,6 +32,7 @@ public final class PostgresSession {
     private var hasLoggedLoss = false
     private var pipeline = Pipeline<Ticket, Rows>()
     private var preparedNames = PreparedNames()
+    private var attempt: ConnectAttempt?
     private var connection: ConnectionHandle?
     private var watch: DescriptorWatch?
     private var timer: LoopTimer?
@@ -247,50 +248,40 @@ public final class PostgresSession {
             lastFailure = error
             handle(.failed)
         case .success(let target):
-            let connection = ConnectionHandle(options: target.options(rotation: rotation, defaults: configuration.connectDefaults))
-            self.connection = connection
-            // libpq wants the first poll when the socket is writable.
-            if connection.isBroken { connectFailed() } else { watchConnecting(.write) }
+            let options = target.options(rotation: rotation, defaults: configuration.connectDefaults)
+            let attempt = ConnectAttempt(loop: loop, options: options) { [unowned self] in attemptEnded($0) }
+            self.attempt = attempt
+            attempt.start()
         }
     }
 
-    private func watchConnecting(_ interest: Readiness) {
-        guard let connection else { return }
-        let watch = DescriptorWatch(loop: loop, descriptor: connection.socket) { [unowned self] _ in continueConnecting() }
-        watch.interest = interest
-        self.watch = watch
+    private func attemptEnded(_ progress: ConnectionHandle.ConnectProgress) {
+        guard progress == .connected, let attempt else { return connectFailed(attempt?.connection) }
+        connection = attempt.connection
+        self.attempt = nil
+        handle(.connected)
     }
 
-    private func continueConnecting() {
-        watch?.cancel()
-        switch connection?.continueConnecting() {
-        case .wantsRead: watchConnecting(.read)
-        case .wantsWrite: watchConnecting(.write)
-        case .connected: handle(.connected)
-        case .failed, nil: connectFailed()
-        }
-    }
-
-    private func connectFailed() {
+    private func connectFailed(_ connection: ConnectionHandle?) {
         lastFailure = .connectFailed(message: connection?.message ?? "no connection")
         handle(.failed)
     }
 
     /// The session's commands and the declared statements, as two transactions in one round trip.
     private func setUp() {
-        guard let connection, connection.enterPipeline() else { return connectFailed() }
+        guard let connection, connection.enterPipeline() else { return connectFailed(connection) }
         let watch = DescriptorWatch(loop: loop, descriptor: connection.socket) { [unowned self] in isReady($0) }
         watch.interest = .read
         self.watch = watch
         let commands = configuration.setUpCommands
         if !commands.isEmpty {
-            guard commands.allSatisfy(connection.send(command:)), connection.sendSync() else { return connectFailed() }
+            guard commands.allSatisfy(connection.send(command:)), connection.sendSync() else { return connectFailed(connection) }
             track(.setUp, queries: commands.count)
         }
         for statement in configuration.statements {
-            guard connection.sendPrepare(name: preparedNames.add(statement), sql: statement.sql) else { return connectFailed() }
+            guard connection.sendPrepare(name: preparedNames.add(statement), sql: statement.sql) else { return connectFailed(connection) }
         }
-        guard connection.sendSync() else { return connectFailed() }
+        guard connection.sendSync() else { return connectFailed(connection) }
         track(.setUpLast, queries: configuration.statements.count)
     }
 
@@ -318,6 +309,7 @@ public final class PostgresSession {
         if cancels, let request = connection?.cancelRequest() { Canceller.send(request) }
         watch?.cancel()
         watch = nil
+        attempt = nil
         connection = nil
         deadlineTimer?.cancel()
         inFlight = 0

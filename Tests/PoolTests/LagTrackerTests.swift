@@ -44,8 +44,10 @@ import Testing
 
     @Test mutating func `without a recent sample the standby's own word counts`() {
         tracker.primaryWasAt(900, askedNanoseconds: 1 * second)
-        #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 100, own: 70), nowNanoseconds: 2 * second) == 1_000)
-        #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 100, own: 70), nowNanoseconds: 2 * second + 1) == 70)
+        #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 900, own: 70), nowNanoseconds: 2 * second) == 0)
+        #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 900, own: 70), nowNanoseconds: 2 * second + 1) == 70)
+        // What is known to be missing stays known.
+        #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 899, own: 70), nowNanoseconds: 60 * second) == 59_000)
     }
 
     @Test mutating func `without a sample, a receiver that is gone counts as lag since it was last seen`() {

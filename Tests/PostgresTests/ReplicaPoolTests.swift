@@ -12,8 +12,8 @@ import Testing
 
     private func configuration(_ server: TestServer) -> PostgresConfiguration {
         var configuration = PostgresConfiguration(connectionString: server.connectionString)
-        configuration.queryDeadlineMilliseconds = 500
-        configuration.connectTimeoutMilliseconds = 500
+        configuration.queryDeadlineMilliseconds = 1_500
+        configuration.connectTimeoutMilliseconds = 1_500
         return configuration
     }
 
@@ -22,7 +22,7 @@ import Testing
     ) -> ReplicaPool {
         ReplicaPool(
             loop: bench.loop, replicas: replicas, primary: primary.map(configuration), primaryBudgetPerSecond: budget,
-            lagBoundMilliseconds: lagBound, sessionsPerReplica: 2, probeIntervalMilliseconds: 50, servesLateWithoutPrimary: servesLate)
+            lagBoundMilliseconds: lagBound, sessionsPerReplica: 2, probeIntervalMilliseconds: 100, servesLateWithoutPrimary: servesLate)
     }
 
     /// Where a read went: true for a standby, false for the primary, nil for nobody.

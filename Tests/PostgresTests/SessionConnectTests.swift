@@ -65,7 +65,7 @@ import Testing
         guard case .tcp(_, let port) = silent.address else { return }
         let session = try bench.ready {
             $0.connectionString = "hostaddr=127.0.0.1,127.0.0.1 port=\(port),\(TestServer.shared.port) user=postgres dbname=postgres"
-            $0.connectTimeoutMilliseconds = 300
+            $0.connectTimeoutMilliseconds = 1_000
         }
         #expect(session.isReady && accepted.count == 1)
         #expect(bench.states == [.connecting, .waitingToReconnect, .connecting, .ready])

@@ -21,7 +21,7 @@ final class Bench {
     }
 
     /// Runs the loop until the condition holds; false when it does not in time.
-    func run(upTo seconds: Double = 10, until condition: @escaping () -> Bool) -> Bool {
+    func run(upTo seconds: Double = 20, until condition: @escaping () -> Bool) -> Bool {
         self.condition = condition
         ticksLeft = Int(seconds * 500)
         ticker?.arm(afterMilliseconds: 0)
