@@ -6,7 +6,7 @@ struct Layout: Sendable, Equatable {
     let data: String
     /// The folder of Unix sockets: inside the data folder where its path leaves room, else below /tmp.
     let run: String
-    /// The folder that holds `nginx/`, `infra/` and `.build/broker-venv`.
+    /// The folder that holds `nginx/` and `infra/`.
     let home: String
     /// The executable started as gateway, worker and migrate.
     let executable: String

@@ -19,7 +19,7 @@ public enum Standalone {
         let descriptor = unsafe sluice_signalfd_open(signals, signals.count)
         guard descriptor >= 0 else { throw .system(call: "signalfd", subject: "", code: -descriptor) }
         defer { close(descriptor) }
-        try up(options, stopRequests: descriptor, isStop: drainSignals, broker: NoidaBroker(), print: print)
+        try up(options, stopRequests: descriptor, isStop: drainSignals, broker: EmbeddedBroker(), print: print)
     }
 
     /// Starts `up` in the background and returns when all is ready.

@@ -22,7 +22,7 @@ public struct StandaloneOptions: Sendable, Equatable {
     public var gatewayThreads: Int?
     /// What to bring up.
     public var components = Set(Component.allCases)
-    /// The folder with `nginx/`, `infra/` and `.build/broker-venv`; nil: looked for upwards from the
+    /// The folder with `nginx/` and `infra/`; nil: looked for upwards from the
     /// executable, then from the current folder.
     public var home: String?
     /// The executable started as gateway, worker and migrate; nil: the running one.

@@ -7,7 +7,7 @@ import Testing
 /// The built executable, because signals and the deaths of parents are the process's own.
 @Suite struct ExecutableTests {
     /// Beside the test bundle in the build folder.
-    private static func sluice() throws -> String {
+    static func sluice() throws -> String {
         let path = URL(fileURLWithPath: try Home.executable()).deletingLastPathComponent().path + "/sluice"
         let built = CommandLine.arguments.first { $0.hasSuffix(".xctest") }.map {
             URL(fileURLWithPath: $0).deletingLastPathComponent().path + "/sluice"

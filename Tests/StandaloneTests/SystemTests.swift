@@ -16,11 +16,12 @@ import Testing
         options.portBase = 0
         options.components = components
         options.home = sourceFolder
+        options.executable = try ExecutableTests.sluice()
         let given = options
         let stop = StopPipe()
         let lines = Lines()
         async let supervised: Void = onThread {
-            try Standalone.up(given, stopRequests: stop.readEnd, isStop: StopPipe.drain, broker: NoidaBroker()) { lines.append($0) }
+            try Standalone.up(given, stopRequests: stop.readEnd, isStop: StopPipe.drain, broker: EmbeddedBroker()) { lines.append($0) }
         }
         try await onThread {
             defer { stop.request() }
@@ -63,7 +64,7 @@ import Testing
             options.home = sourceFolder
             let second = options
             #expect(throws: StandaloneError.alreadyRunning(pid: getpid(), dataFolder: folder)) {
-                try Standalone.up(second, stopRequests: -1, isStop: { _ in true }, broker: NoidaBroker()) { _ in }
+                try Standalone.up(second, stopRequests: -1, isStop: { _ in true }, broker: EmbeddedBroker()) { _ in }
             }
 
             let primary = try #require(status.processes.first { $0.name == "postgres-primary" }?.pid)
@@ -110,7 +111,7 @@ import Testing
         let stop = StopPipe()
         let error = await #expect(throws: StandaloneError.self) {
             try await onThread {
-                try Standalone.up(given, stopRequests: stop.readEnd, isStop: StopPipe.drain, broker: NoidaBroker()) { _ in }
+                try Standalone.up(given, stopRequests: stop.readEnd, isStop: StopPipe.drain, broker: EmbeddedBroker()) { _ in }
             }
         }
         let text = try #require(error.map { "\($0)" })
