@@ -47,8 +47,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -137,7 +137,7 @@ let package = Package(
         tests("GatewayTests", ["Gateway", "Store", "HTTP1", "Wire", "Ledger", "Bytes"]),
         tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),
         tests("OperateTests", ["Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
-        tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"]),
+        tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"], exclude: ["Harness"]),
         tests("StandaloneTests", ["Standalone"]),
         tests("IntegrationTests", ["CSystem"]),
     ],

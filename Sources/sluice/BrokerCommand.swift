@@ -8,7 +8,7 @@ struct BrokerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "broker", abstract: "The embedded log: one node that speaks Kafka's protocol.",
         discussion: "One node, no replication, no transactions. docs/broker.md says what it promises.",
-        subcommands: [Run.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, Inspect.self, Verify.self], defaultSubcommand: Run.self)
 
     struct Run: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Serve until SIGTERM.")
@@ -49,6 +49,50 @@ struct BrokerCommand: ParsableCommand {
             options.autoCreatePartitions = autoCreatePartitions
             options.portFile = portFile
             try Broker.run(options)
+        }
+    }
+
+    struct Inspect: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show topics, offsets, groups and lag of a data folder, or its records.",
+            discussion: "Changes nothing; a broker may be serving the folder.")
+
+        @Argument(help: "Data folder.")
+        var folder: String
+        @Option(help: "Dump this topic's records, as JSON lines.")
+        var topic: String?
+        @Option(help: "Of this partition.")
+        var partition: Int32 = 0
+        @Option(help: "From this offset.")
+        var from: Int64 = 0
+        @Option(help: "At most this many.")
+        var count = 100
+
+        func run() throws {
+            let inspection = try Inspection(folder: folder)
+            if let topic {
+                try inspection.dump(topic: topic, partition: partition, from: from, count: count) { print($0) }
+            } else {
+                for line in try inspection.summary() { print(line) }
+            }
+        }
+    }
+
+    struct Verify: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Check every byte of a stopped broker's data folder; ends with 1 if something is wrong.")
+
+        @Argument(help: "Data folder.")
+        var folder: String
+
+        func run() throws {
+            let found = try Verification(folder: folder)
+            for note in found.notes { print("note: \(note)") }
+            for problem in found.problems { print("damage: \(problem)") }
+            print(
+                "\(found.files) files, \(found.batches) batches, \(found.records) records, \(found.bytes) bytes, \(found.problems.count) damaged"
+            )
+            if !found.problems.isEmpty { throw ExitCode.failure }
         }
     }
 }

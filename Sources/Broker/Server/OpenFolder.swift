@@ -13,6 +13,8 @@ struct OpenFolder {
     /// Locks the folder, making it if it is not there. Another broker on it is a refusal.
     static func lock(_ folder: String) throws -> CInt {
         try Files.makeDirectory(folder)
+        let parent = folder.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        try Files.syncDirectory(parent.isEmpty ? (folder.hasPrefix("/") ? "/" : ".") : parent)
         let path = folder + "/lock"
         let descriptor = try Files.open(path, .create)
         guard sluice_file_lock(descriptor) == 0 else {
@@ -24,6 +26,7 @@ struct OpenFolder {
 
     init(_ folder: String) throws {
         let start = Clock.monotonicMilliseconds
+        let folder = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
         lock = try Self.lock(folder)
         (journal, state) = try JournalFile.open(folder + "/state")
         let topicsFolder = folder + "/topics"
