@@ -3,10 +3,10 @@
 SWIFT ?= swift
 SOURCES = Package.swift Sources Tests
 
-.PHONY: help setup build release run test test-only format lint clean
+.PHONY: help setup build release run test test-only test-broker bench-broker format lint clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Debian packages, a check of Swift, the Kafka broker
 	@infra/setup
@@ -25,6 +25,16 @@ test: setup lint test-only  ## format, build with warnings as errors, unit, tidy
 test-only:
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
+
+test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and today's client from PyPI
+	$(SWIFT) build --build-tests
+	/usr/bin/python3 -m venv --system-site-packages .build/client
+	.build/client/bin/pip install -q --disable-pip-version-check -U confluent-kafka
+	.build/client/bin/python Tests/BrokerTests/Harness/clients.py .build/debug/sluice
+	SLUICE_BROKER_ROUNDS=100 $(SWIFT) test --skip-build --filter BrokerTests
+
+bench-broker: release  ## the broker's latency, throughput, memory and restart, into .build/bench/broker.json
+	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json
 
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)
