@@ -242,5 +242,34 @@ extension BrokerTests {
                     (try? KafkaAdmin.committedOffset(configuration, group: "g", topic: "t", partition: 0)) == 25
                 })
         }
+
+        @Test func `a consumer that is closed while it is given records stops at once and is let go`() throws {
+            let broker = try Broker()
+            try fill(broker, partitions: 2, records: 50)
+            let harness = Harness()
+            var configuration = ConsumerConfiguration(
+                base: KafkaConfiguration(bootstrapServers: broker.bootstrapServers), group: "g", topic: "t")
+            configuration.recordsPerTurnMax = 5
+            var consumer: Consumer?
+            var batches = 0
+            var revocations = 0
+            var closed = false
+            consumer = try Consumer(
+                loop: harness.loop, configuration: configuration,
+                onAssigned: { for partition in $0 { consumer?.start(partition: partition, offset: 0) } },
+                onRevoked: { _, _ in
+                    revocations += 1
+                    consumer?.finishRevocation()
+                },
+                onRecords: { _ in
+                    batches += 1
+                    consumer?.close { closed = true }
+                }, onError: { _, _ in })
+            weak let observed = consumer
+            #expect(harness.run(seconds: 15) { closed })
+            consumer = nil
+            #expect(batches == 1 && revocations == 1)
+            #expect(observed == nil)
+        }
     }
 }

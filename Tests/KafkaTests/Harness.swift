@@ -78,6 +78,8 @@ final class ProducerFixture {
         var closed = false
         producer.close { closed = true }
         #expect(harness.run(seconds: 10) { closed })
+        // Handlers of tests hold this fixture.
+        onReport = { _, _ in }
     }
 
     deinit { close() }
@@ -157,6 +159,9 @@ final class ConsumerFixture {
         var closed = false
         consumer.close { closed = true }
         #expect(harness.run(seconds: 15) { closed })
+        // Handlers of tests hold this fixture.
+        onBatch = { _ in }
+        startAt = { _ in nil }
     }
 
     deinit { close() }

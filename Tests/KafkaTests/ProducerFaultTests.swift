@@ -132,6 +132,7 @@ extension BrokerTests {
                     producer = nil
                 }
             }
+            weak let observed = producer
             for token in 0..<20 {
                 #expect(
                     producer?.produce(
@@ -140,6 +141,7 @@ extension BrokerTests {
             }
             #expect(harness.run(seconds: 8) { closed })
             #expect(reports.sorted() == Array(0..<20))
+            #expect(observed == nil, "a closed producer is let go")
         }
 
         @Test func `a fatal error replaces the client, and nothing is lost or answered twice`() throws {
