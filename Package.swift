@@ -134,7 +134,7 @@ let package = Package(
         tests("KafkaTests", ["Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
         tests("ServerTests", ["Server", "Telemetry", "Loop", "HTTP1", "Bytes"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
-        tests("GatewayTests", ["Gateway", "Store", "HTTP1", "Wire", "Ledger", "Bytes"]),
+        tests("GatewayTests", ["Gateway", "Store", "Loop", "HTTP1", "Wire", "Ledger", "Bytes"]),
         tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),
         tests("OperateTests", ["Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
         tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"], exclude: ["Harness"]),

@@ -8,14 +8,17 @@ struct CommandAnswer {
     let answer: Answer
     let body: [UInt8]
 
-    init(_ verdict: CommandFlow.Verdict, to waiter: borrowing PendingCommand.Waiter, of command: borrowing PendingCommand) {
+    /// - Parameters:
+    ///   - waitSeconds: how long the client would wait for the outcome; nil for one that does not.
+    ///   - hasJoined: whether the command was under way for another client when this one came.
+    init(_ verdict: CommandFlow.Verdict, waitSeconds: Int?, hasJoined: Bool, of command: borrowing PendingCommand) {
         var result: (answer: Answer, body: [UInt8])
         switch verdict {
         case .accepted: result = Self.accepted(command)
         case .outcome:
             guard let outcome = command.outcome else { preconditionFailure("an outcome is told that is not there") }
             // A repeat is answered as the first time: who did not wait for the outcome then is not told to have failed now.
-            result = waiter.waitSeconds == nil ? Self.accepted(command) : Self.final(outcome, command)
+            result = waitSeconds == nil ? Self.accepted(command) : Self.final(outcome, command)
         case .keyReused: result = Self.problem(Problem(.idempotencyKeyReused))
         case .notAccepted:
             let detail =
@@ -25,9 +28,9 @@ struct CommandAnswer {
             let detail = "repeat the request with the same Idempotency-Key, never with a new one"
             result = Self.problem(Problem(.outcomeUnknown, detail: detail, paymentID: command.isPayment ? command.id : nil))
         }
-        if waiter.hasJoined || command.flow.isRepeat, verdict == .accepted || verdict == .outcome { result.answer.isReplayed = true }
+        if hasJoined || command.flow.isRepeat, verdict == .accepted || verdict == .outcome { result.answer.isReplayed = true }
         // RFC 7240 section 3: said only of a preference that was honoured, also when the time ran out.
-        if verdict == .accepted || verdict == .outcome { result.answer.appliedWaitSeconds = waiter.waitSeconds }
+        if verdict == .accepted || verdict == .outcome { result.answer.appliedWaitSeconds = waitSeconds }
         (answer, body) = result
     }
 

@@ -24,9 +24,10 @@ final class CommandDoor {
     private var commands: [OperationID: PendingCommand] = [:]
     private var produced: [UInt64: PendingCommand] = [:]
     private var nextToken: UInt64 = 0
-    /// By the seconds of the wait.
-    private var waits = Array(repeating: DeadlineQueue<PendingCommand>(), count: Limits.waitSecondsMax + 1)
+    private var waits = WaitQueues()
     private var parked = 0
+    /// Whether the last report was a failure: then one command at a time finds out whether the log is back.
+    private var isSuspect = false
     private var isDraining = false
     private var canonical: [UInt8] = []
     private var scratch: [UInt8] = []
@@ -59,10 +60,13 @@ final class CommandDoor {
     var unacknowledgedCount: Int { producer?.inFlight ?? 0 }
     var oldestUnacknowledgedMilliseconds: Int { Int((producer?.oldestUnacknowledgedNanoseconds ?? 0) / 1_000_000) }
 
+    /// Whether workers' words are heard; told by the owner of the subscription.
+    var hearsWords = false
+
     /// Whether the log keeps up: else new commands are refused.
     var isOpen: Bool {
-        oldestUnacknowledgedMilliseconds <= limits.unacknowledgedMillisecondsMax && unacknowledgedCount < limits.produceQueueMax
-            && !isDraining
+        let bound = isSuspect ? 1 : limits.produceQueueMax
+        return oldestUnacknowledgedMilliseconds <= limits.unacknowledgedMillisecondsMax && unacknowledgedCount < bound && !isDraining
     }
 
     // MARK: Requests
@@ -118,7 +122,7 @@ final class CommandDoor {
             PendingCommand.Waiter(ticket: ticket, waitSeconds: wait, deadline: deadline, hasJoined: hasJoined, arrivedNanoseconds: now))
         guard let wait else { return }
         parked += 1
-        if !isDraining { waits[wait].append(pending, deadline: deadline) }
+        if !isDraining { waits.append(pending, seconds: wait, deadline: deadline) }
     }
 
     // MARK: Events
@@ -145,9 +149,11 @@ final class CommandDoor {
     private func reported(_ token: UInt64, _ report: DeliveryReport) {
         guard let pending = produced.removeValue(forKey: token) else { preconditionFailure("a report for a command that was not produced") }
         let event: CommandFlow.Report
+        isSuspect = true
         switch report {
         case .delivered:
             event = .persisted
+            isSuspect = false
             counters.accepted.add()
             if let first = pending.waiters.first { record(since: first.arrivedNanoseconds, counters.acceptDuration) }
         case .notPersisted(let error):
@@ -160,13 +166,22 @@ final class CommandDoor {
             Log.warning("a command may be persisted", .text("id", pending.id.description), .text("error", error.name))
         }
         run(pending, .reported(event, patient: pending.hasPatientWaiters(now: loop.nowNanoseconds / 1_000_000)))
+        watchUnheard(pending)
     }
 
     /// Ends the waits whose time is up; called many times a second.
     func sweep(nowMilliseconds now: UInt64) {
-        for index in waits.indices {
-            while let pending = waits[index].popDue(now: now) { run(pending, .waitEnded) }
+        while let pending = waits.popEnded(now: now) { run(pending, .waitEnded) }
+        while let pending = waits.popUnheard(now: now) {
+            run(pending, .waitEnded)
+            watchUnheard(pending)
         }
+    }
+
+    /// Without words from workers a command that is decided would wait until its time runs out: it is looked up now and then.
+    private func watchUnheard(_ pending: PendingCommand) {
+        guard !hearsWords, !pending.flow.isFinished else { return }
+        waits.appendUnheard(pending, deadline: loop.nowNanoseconds / 1_000_000 + UInt64(limits.paymentPollMilliseconds))
     }
 
     private func found(_ pending: PendingCommand, _ finding: OutcomeLookUps.Finding) {
@@ -198,12 +213,23 @@ final class CommandDoor {
         }
         switch reaction.request {
         case .none: break
-        case .lookUp: lookUps.find(pending, asksPrimary: pending.flow.phase != .lookingUp) { [unowned self] in found(pending, $0) }
+        case .lookUp: lookUps.find(pending, asksPrimary: isLastLookUp(pending)) { [unowned self] in found(pending, $0) }
         case .produce: produce(pending)
         }
         guard pending.flow.isFinished, commands[pending.id] === pending else { return }
         precondition(pending.waiters.isEmpty, "a command ended with a client unanswered")
         commands[pending.id] = nil
+    }
+
+    /// The primary's budget is for questions that are not asked again.
+    private func isLastLookUp(_ pending: PendingCommand) -> Bool {
+        switch pending.flow.phase {
+        case .verifying: return true
+        case .reading:
+            let now = loop.nowNanoseconds / 1_000_000
+            return pending.waiters.contains { $0.deadline <= now }
+        default: return false
+        }
     }
 
     private func answer(
@@ -212,7 +238,7 @@ final class CommandDoor {
         if verdict == .notAccepted { counters.refusedAtDoor.add() }
         pending.waiters.removeAll { waiter in
             guard isMeant(waiter) else { return false }
-            let rendered = CommandAnswer(verdict, to: waiter, of: pending)
+            let rendered = CommandAnswer(verdict, waitSeconds: waiter.waitSeconds, hasJoined: waiter.hasJoined, of: pending)
             responder.send(waiter.ticket, rendered.answer, body: rendered.body.span)
             if waiter.waitSeconds != nil {
                 parked -= 1

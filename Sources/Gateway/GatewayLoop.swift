@@ -109,7 +109,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
             }
             subscriber = RedisSubscriber(
                 loop: loop, configuration: redis, channels: [channel],
-                onMessage: { [unowned self] _, payload in parts?.door?.told(payload) }, onStateChange: { _ in })
+                onMessage: { [unowned self] _, payload in parts?.door?.told(payload) },
+                onStateChange: { [unowned self] isReady in parts?.door?.hearsWords = isReady })
         }
         return Parts(
             server: server, cache: cache, pool: pool,

@@ -34,7 +34,7 @@ public struct GatewayLimits: Sendable {
     public var revisionWaitMilliseconds = 150
     /// How often such a read looks again, milliseconds.
     public var revisionRetryMilliseconds = 25
-    /// How often a waiting `GET` of a payment looks again, milliseconds.
+    /// How often a waiting `GET` of a payment looks again, and a waiting command while Redis is away, milliseconds.
     public var paymentPollMilliseconds = 100
     /// How often the API keys are read, milliseconds: a revoked key works that much longer.
     public var credentialsMilliseconds = 2_000

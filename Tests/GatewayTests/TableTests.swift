@@ -1,0 +1,166 @@
+import Bytes
+import HTTP1
+import Ledger
+import Loop
+import Store
+import Testing
+import Wire
+
+@testable import Gateway
+
+@Suite struct TableTests {
+    // MARK: Credentials
+
+    private static func credential(_ key: APIKey, tenant: Int64) -> Credential {
+        let bytes: [UInt8] = Array(key.text.utf8)
+        var id: [UInt8] = []
+        id.append(hex: key.publicID)
+        return Credential(
+            publicID: text(id), digest: Identity().digest(ofKey: bytes.span), tenant: TenantID(tenant), partition: Int32(tenant))
+    }
+
+    private static func caller(_ table: CredentialTable, _ field: String?) -> Result<CredentialTable.Caller, Problem> {
+        let identity = Identity()
+        do throws(Problem) {
+            guard let field else { return .success(try table.caller(authorization: nil, identity)) }
+            let bytes: [UInt8] = Array(field.utf8)
+            return .success(try table.caller(authorization: bytes.span, identity))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    @Test("a key names its tenant, until the table is read without it")
+    func keys() throws {
+        var generator = SystemRandomNumberGenerator()
+        let (first, second) = (APIKey.make(using: &generator), APIKey.make(using: &generator))
+        var table = CredentialTable()
+        guard case .failure(let early) = Self.caller(table, "Bearer \(first.text)") else { return #expect(Bool(false)) }
+        #expect(early.code == .serviceUnavailable)
+        table.replace(with: [Self.credential(first, tenant: 1), Self.credential(second, tenant: 2)])
+        #expect(try Self.caller(table, "Bearer \(first.text)").get() == CredentialTable.Caller(tenant: TenantID(1), partition: 1))
+        #expect(try Self.caller(table, "bearer  \(second.text)").get().tenant == TenantID(2))
+        table.replace(with: [Self.credential(second, tenant: 2)])
+        #expect(throws: Problem.self) { try Self.caller(table, "Bearer \(first.text)").get() }
+        _ = try Self.caller(table, "Bearer \(second.text)").get()
+    }
+
+    @Test("what is no valid key is 401, and a key with a wrong end is told as one that does not exist")
+    func strangers() {
+        var generator = SystemRandomNumberGenerator()
+        let key = APIKey.make(using: &generator)
+        var table = CredentialTable()
+        table.replace(with: [Self.credential(key, tenant: 1)])
+        let last = key.text.last == "A" ? "B" : "A"
+        let wrongSecret = "Bearer " + key.text.dropLast() + last
+        let unknown = "Bearer " + APIKey.make(using: &generator).text
+        for field in [nil, "", "Basic \(key.text)", "Bearer", "Bearer x", wrongSecret, unknown, "Bearer \(key.text)x"] {
+            guard case .failure(let problem) = Self.caller(table, field) else {
+                Issue.record("\(field ?? "nothing") was let in")
+                continue
+            }
+            #expect(problem.code == .unauthorized)
+        }
+        guard case .failure(let one) = Self.caller(table, wrongSecret), case .failure(let other) = Self.caller(table, unknown) else {
+            return
+        }
+        #expect(one == other)
+    }
+
+    // MARK: Queues
+
+    @Test("deadlines come in order, and not early")
+    func deadlines() {
+        var queue = DeadlineQueue<Int>()
+        for value in 0..<1_000 { queue.append(value, deadline: UInt64(value / 10)) }
+        var taken: [Int] = []
+        while let value = queue.popDue(now: 49) { taken.append(value) }
+        #expect(taken == Array(0..<500) && queue.count == 500)
+        #expect(taken.count == 500)
+        queue.append(1_000, deadline: 99)
+        while let value = queue.popDue(now: .max) { taken.append(value) }
+        #expect(taken == Array(0...1_000) && queue.isEmpty)
+    }
+
+    @Test("the first to want something asks for it, and all get it once")
+    func flights() {
+        var flights = Flights<String, Int>()
+        let asks = [flights.join("a", 1), flights.join("a", 2), flights.join("b", 3)]
+        #expect(asks == [true, false, true])
+        let (landed, again) = (flights.land("a"), flights.land("a"))
+        #expect(landed == [1, 2] && again.isEmpty && flights.count == 1)
+        let asksAnew = flights.join("a", 4)
+        #expect(asksAnew)
+    }
+
+    @Test("a reason for not being ready is told once, whatever the number of threads")
+    func status() {
+        let status = GatewayStatus(threads: 2)
+        #expect(status.problems == ["starting"])
+        status.set([], ofThread: 0)
+        status.set(["late", "no keys"], ofThread: 1)
+        #expect(status.problems == ["late", "no keys"])
+        status.set(["late"], ofThread: 0)
+        #expect(status.problems == ["late", "no keys"])
+        status.set([], ofThread: 0)
+        status.set([], ofThread: 1)
+        #expect(status.problems.isEmpty)
+        status.beginDraining()
+        #expect(status.problems == ["stopping"])
+    }
+
+    // MARK: Limits
+
+    @Test("the limits can be kept as they come, and one that cannot is named")
+    func limits() {
+        #expect(GatewayLimits().problem == nil)
+        func problem(_ change: (inout GatewayLimits) -> Void) -> String? {
+            var limits = GatewayLimits()
+            change(&limits)
+            return limits.problem
+        }
+        #expect(problem { $0.commandsMax = 0 }?.contains("commands") == true)
+        #expect(problem { $0.parkedMax = 1_000_001 }?.contains("parked") == true)
+        #expect(problem { $0.redisTimeoutMilliseconds = 0 }?.contains("Redis") == true)
+        #expect(problem { $0.sessionsPerReplica = 33 }?.contains("replica") == true)
+        #expect(problem { $0.primaryReadsPerSecond = -1 }?.contains("primary") == true)
+        #expect(problem { $0.pageRowsDefault = 201 }?.contains("page") == true)
+        #expect(problem { $0.unacknowledgedMillisecondsMax = 5_000 }?.contains("unacknowledged") == true)
+        #expect(problem { $0.deliveryTimeoutMilliseconds = 8_900 }?.contains("marker") == true)
+        #expect(problem { $0.drainMilliseconds = 6_000 }?.contains("drain") == true)
+        #expect(problem { $0.lagMillisecondsMax = 58_000 }?.contains("floor") == true)
+        #expect(problem { $0.connection.idleMilliseconds = 0 } != nil)
+    }
+
+    // MARK: Problems
+
+    @Test("every refusal of the parser has a problem with the same status", arguments: Refusal.allCases)
+    func refusals(_ refusal: Refusal) {
+        let problem = Problem(refusal)
+        #expect(problem.code.status == Int(refusal.status.rawValue) && problem.detail == "\(refusal.reason)")
+    }
+
+    @Test("every problem can be answered", arguments: ProblemCode.allCases)
+    func problems(_ code: ProblemCode) {
+        var output: [UInt8] = []
+        let empty: [UInt8] = []
+        var answer = Answer(code)
+        if code == .methodNotAllowed { answer.allow = "GET, HEAD" }
+        answer.write(body: empty.span, .init(omitsBody: false, persistence: .close), to: &output, date: empty.span)
+        let written = text(output)
+        #expect(written.hasPrefix("HTTP/1.1 \(code.status) ") && written.contains("Content-Type: application/problem+json\r\n"))
+        #expect(written.contains("WWW-Authenticate: Bearer") == (code.status == 401))
+        #expect(written.contains("Allow: GET, HEAD\r\n") == (code.status == 405))
+        if code.status == 503 || code.status == 429 { #expect(written.contains("Retry-After: 1\r\n")) }
+    }
+
+    @Test("a representation that the client has is 304 with its tag and nothing else")
+    func notModified() {
+        var answer = Answer(.notModified)
+        answer.revision = 12
+        var output: [UInt8] = []
+        let (body, empty): ([UInt8], [UInt8]) = ([1, 2], [])
+        answer.write(body: body.span, .init(omitsBody: false, persistence: .implied), to: &output, date: empty.span)
+        #expect(text(output) == "HTTP/1.1 304 Not Modified\r\nETag: \"R12\"\r\n\r\n")
+    }
+}
