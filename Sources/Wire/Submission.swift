@@ -1,12 +1,14 @@
+internal import Bytes
 internal import CSimdJSON
 public import Ledger
 
-/// One line of a file of payments and accounts: the request's body with its idempotency key in it.
+/// One line of a file of payments and accounts: the request's body, with its idempotency key in it or without one.
 public struct Submission: Equatable, Sendable {
-    public let key: String
+    /// Nil when the line has none: whoever submits it derives one.
+    public let key: String?
     public let command: Command
 
-    public init(key: String, command: Command) {
+    public init(key: String?, command: Command) {
         self.key = key
         self.command = command
     }
@@ -14,14 +16,14 @@ public struct Submission: Equatable, Sendable {
 
 extension RequestReader {
     /// Reads a line of NDJSON, without its line end: the members of `POST /v1/payments` or, with `"type":"account"`, of
-    /// `POST /v1/accounts`, checked as those are, and `key`, the idempotency key.
+    /// `POST /v1/accounts`, checked as those are, and perhaps `key`, the idempotency key.
     public func submission(_ line: Span<UInt8>) -> Result<Submission, Problem> {
         if let problem = read(line) { return .failure(problem) }
         var form = Form(json, allowed: Self.submissionMembers(json))
         guard form.isReadable else { return Self.result(nil, form) }
         let key = form.idempotencyKey()
         let command = form.submitted()
-        guard let key, let command else { return Self.result(nil, form) }
+        guard let command else { return Self.result(nil, form) }
         return Self.result(Submission(key: key, command: command), form)
     }
 
@@ -37,9 +39,30 @@ extension RequestReader {
     }
 }
 
+extension [UInt8] {
+    /// Appends the request body that asks for a command: of `POST /v1/payments` or `POST /v1/accounts`.
+    public mutating func append(requestBody command: Command) {
+        switch command {
+        case .openAccount(let open):
+            append("{\"id\":")
+            append(json: open.account.text)
+            append(",\"currency\":\"")
+            append(open.currency)
+            append("\",\"kind\":\"")
+            append(text: open.kind.name)
+            append("\",\"overdraft_limit\":")
+            append(decimal: open.overdraftLimit)
+        case .pay(let pay):
+            append(UInt8(ascii: "{"))
+            append(members: pay)
+        }
+        append(UInt8(ascii: "}"))
+    }
+}
+
 extension Form {
     fileprivate mutating func idempotencyKey() -> String? {
-        guard let value = string(.key, required: true) else { return nil }
+        guard let value = string(.key, required: false) else { return nil }
         if IdempotencyKey.isValid(reader.text(value)) { return reader.text(value).string }
         report(.invalidValue, at: Member.key.pointer, "an idempotency key has 8 to 255 visible ASCII characters")
         return nil

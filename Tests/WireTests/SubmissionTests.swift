@@ -23,9 +23,31 @@ import Wire
                 == Submission(key: "open-alice", command: .openAccount(open)))
     }
 
+    @Test func `a line may leave its key to whoever submits it`() {
+        let pay = Pay(debit: AccountID("a")!, credit: AccountID("b")!, amount: 1, currency: Currency("USD")!)
+        #expect(
+            read(#"{"debit":"a","credit":"b","amount":1,"currency":"USD"}"#).value == Submission(key: nil, command: .pay(pay)))
+    }
+
+    @Test(arguments: [
+        #"{"type":"payment","debit":"a","credit":"b","amount":1,"currency":"USD"}"#,
+        ##"{"debit":"a","credit":"b","amount":7,"currency":"CZK","reference":"a\"b","metadata":{"b":"2","a":"1"},"expires_at":"2026-11-27T00:00:00Z"}"##,
+        #"{"type":"account","id":"a","currency":"USD"}"#,
+        #"{"type":"account","id":"a","currency":"CZK","kind":"normal","overdraft_limit":500}"#,
+        #"{"type":"account","id":"a","currency":"CZK","kind":"external"}"#,
+    ])
+    func `the request body of a command asks for that command`(line: String) throws {
+        let command = try #require(read(line).value).command
+        var body: [UInt8] = []
+        body.append(requestBody: command)
+        switch command {
+        case .pay(let pay): #expect(try reader.payment(body.span).get() == pay)
+        case .openAccount(let open): #expect(try reader.account(body.span).get() == open)
+        }
+    }
+
     static let refused: [Refused] = [
         Refused(malformed: ""), Refused(malformed: "{"), Refused(malformed: "{} {}"), Refused("[]", "wrong_type "),
-        Refused(#"{"debit":"a","credit":"b","amount":1,"currency":"USD"}"#, "required /key"),
         Refused(#"{"key":"short","debit":"a","credit":"b","amount":1,"currency":"USD"}"#, "invalid_value /key"),
         Refused(#"{"key":12345678,"debit":"a","credit":"b","amount":1,"currency":"USD"}"#, "wrong_type /key"),
         Refused(#"{"key":"order-0001","key":"order-0002","debit":"a","credit":"b","amount":1,"currency":"USD"}"#, "duplicate_member /key"),

@@ -1,8 +1,19 @@
 internal import Glibc
+internal import Wire
 
 /// A file that holds one API key, for its owner alone.
-struct KeyFile {
+public struct KeyFile {
     let path: String
+
+    public init(path: String) { self.path = path }
+
+    /// The key; a file that is not there, or holds something else, is refused.
+    public func require() throws(OperateError) -> String {
+        guard let key = try read() else { throw .file(path: path, reason: Self.text(of: ENOENT)) }
+        let bytes: [UInt8] = Array(key.utf8)
+        guard APIKey.publicID(of: bytes.span) != nil else { throw .file(path: path, reason: "holds no API key") }
+        return key
+    }
 
     /// The key, without the line's end; nil when there is no file.
     func read() throws(OperateError) -> String? {
