@@ -76,7 +76,7 @@ public struct SubmitReport: Encodable, Sendable {
     /// One JSON object, its members sorted.
     public var json: String {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
         // Only numbers, texts and lists: encoding cannot fail.
         guard let data = try? encoder.encode(self) else { preconditionFailure("a report that is no JSON") }
