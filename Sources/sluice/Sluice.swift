@@ -9,6 +9,6 @@ struct Sluice: ParsableCommand {
         subcommands: [
             UpCommand.self, DownCommand.self, StatusCommand.self,
             BrokerCommand.self, GatewayCommand.self, WorkerCommand.self,
-            MigrateCommand.self, KeysCommand.self, SubmitCommand.self,
+            MigrateCommand.self, KeysCommand.self, SubmitCommand.self, AuditCommand.self,
         ])
 }

@@ -83,7 +83,8 @@ struct SchemaMigrator {
         }
     }
 
-    private func applied() throws(OperateError) -> [AppliedMigration] {
+    /// By number.
+    func applied() throws(OperateError) -> [AppliedMigration] {
         let found = try withPostgres { () throws(PostgresError) in
             try connection.query("SELECT to_regnamespace('sluice') IS NOT NULL, to_regclass('sluice.schema_migration') IS NOT NULL")
         }
