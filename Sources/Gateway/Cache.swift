@@ -98,8 +98,23 @@ final class Cache {
     }
 
     /// The log has the command: its marker stays while a worker may be behind.
-    func keepMarker(of pending: PendingCommand) {
+    ///
+    /// - Parameter isOwn: whether this attempt set it. Another's may be gone since, or there was no Redis to set it in: it is set anew
+    ///   where it is missing, because an accepted payment can be read at once.
+    func keepMarker(of pending: PendingCommand, isOwn: Bool) {
         setKey { CacheKey.appendMarker(pending.id, of: pending.tenant, to: &$0) }
+        if !isOwn {
+            value.removeAll(keepingCapacity: true)
+            pending.appendMarker(to: &value)
+            command.begin(argumentCount: 6)
+            command.append("SET")
+            command.append(key.span)
+            command.append(value.span)
+            command.append("NX")
+            command.append("PX")
+            command.append(decimal: Int64(CacheLifetime.acceptedMarkerMilliseconds))
+            _ = send(.nothing)
+        }
         command.begin(argumentCount: 3)
         command.append("PEXPIRE")
         command.append(key.span)
@@ -107,11 +122,10 @@ final class Cache {
         _ = send(.nothing)
     }
 
+    /// Nothing was persisted by this attempt.
     func dropMarker(of pending: PendingCommand) {
         setKey { CacheKey.appendMarker(pending.id, of: pending.tenant, to: &$0) }
-        command.begin(argumentCount: 2)
-        command.append("DEL")
-        command.append(key.span)
+        RedisFunctions.encodeUnmark(key: key.span, into: &command)
         _ = send(.nothing)
     }
 

@@ -200,7 +200,7 @@ final class CommandDoor {
         let reaction = pending.flow.handle(event)
         switch reaction.marker {
         case .none: break
-        case .keep: cache.keepMarker(of: pending)
+        case .keep: cache.keepMarker(of: pending, isOwn: pending.flow.ownsMarker)
         case .drop: cache.dropMarker(of: pending)
         }
         switch reaction.answers {

@@ -103,7 +103,8 @@ struct CommandFlow: Equatable {
     /// Whether the command is in the log for certain.
     private(set) var isAcknowledged = false
     private let mayProduce: Bool
-    private var ownsMarker = false
+    /// Whether the marker was set by this attempt.
+    private(set) var ownsMarker = false
     private var isOtherRequest = false
     private var wasToldReused = false
 

@@ -20,6 +20,16 @@ public enum RedisFunctions {
         command.append(decimal: Int64(CacheLifetime.floorMilliseconds))
     }
 
+    /// Takes away the marker of a command that was not produced, unless another attempt was accepted since.
+    public static func encodeUnmark(key: Span<UInt8>, into command: inout CommandBuffer) {
+        command.begin(argumentCount: 5)
+        command.append("FCALL")
+        command.append("sluice_unmark")
+        command.append("1")
+        command.append(key)
+        command.append(decimal: Int64(CacheLifetime.markerMilliseconds))
+    }
+
     /// A reader's fill after a miss.
     public static func encodeFill(
         key: Span<UInt8>, revision: Int64, body: Span<UInt8>, lifetimeMilliseconds: Int, into command: inout CommandBuffer

@@ -29,5 +29,13 @@ local function fill(keys, args)
     return 1
 end
 
+-- Takes a command's marker away that was set before producing, unless somebody else's attempt was accepted since: that one has
+-- given it the longer life.
+local function unmark(keys, args)
+    if redis.call('PTTL', keys[1]) > tonumber(args[1]) then return 0 end
+    return redis.call('DEL', keys[1])
+end
+
 redis.register_function('sluice_put', put)
 redis.register_function('sluice_fill', fill)
+redis.register_function('sluice_unmark', unmark)
