@@ -24,7 +24,7 @@ test: setup lint test-only  ## format, build with warnings as errors, unit, tidy
 
 test-only:
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build
+	infra/run-tests
 
 test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and today's client from PyPI
 	$(SWIFT) build --build-tests
