@@ -69,7 +69,7 @@ enum Script {
 
     private static func spawn(_ arguments: [String], output: CInt) throws -> pid_t {
         var argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { unsafe argv.forEach { unsafe free($0) } }
+        defer { for unsafe argument in unsafe argv { unsafe free(argument) } }
         return try unsafe arguments[0].withCString { path in
             try unsafe argv.withUnsafeMutableBufferPointer { list in
                 // The kernel kills the script when the thread that started it ends: this one waits for it.

@@ -7,8 +7,8 @@ struct DiskError: Error, CustomStringConvertible, Sendable {
     let path: String
     let code: CInt
 
-    /// There is no room: what was asked is refused, and works again when there is.
-    var isFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+    /// There is no room, or no descriptor: what was asked is refused, and works again when there is.
+    var isFull: Bool { [ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM].contains(code) }
     var isAbsent: Bool { code == ENOENT }
     var description: String { "\(path): \(operation): \(unsafe String(cString: strerror(code)))" }
 }

@@ -112,7 +112,10 @@ final class PartitionLog {
             return .stored(firstOffset: stored.baseOffset, lastOffset: stored.lastOffset)
         } catch {
             // Without room nothing changed, and the client tries again; anything else leaves a file nobody can vouch for.
-            guard error.isFull else { preconditionFailure("the log could not be written: \(error)") }
+            guard error.isFull else {
+                Log.error("the log cannot be written; the broker ends, and recovers at its next start", .text("error", "\(error)"))
+                preconditionFailure("the log cannot be written")
+            }
             producers.expect(header)
             return .refused(.notEnoughReplicas)
         }

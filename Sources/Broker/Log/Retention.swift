@@ -22,16 +22,17 @@ extension PartitionLog {
     /// Applies the topic's retention; returns how many segments went. Their files go with the next flush round.
     ///
     /// When everything in the active segment is too old it is ended first, so that a quiet topic is emptied too. Only
-    /// durable records are touched, so that the log's end never depends on what is not on the disk yet.
+    /// segments that are durable to their end go, so that the log's end never depends on what is not on the disk yet.
     func applyRetention(nowMilliseconds: Int64) -> Int {
-        guard let active = segments.last, durableOffset == endOffset else { return 0 }
-        if settings.retentionMilliseconds >= 0, active.byteCount > 0,
+        guard let active = segments.last else { return 0 }
+        if settings.retentionMilliseconds >= 0, durableOffset == endOffset, active.byteCount > 0,
             active.index.maxTimestamp < nowMilliseconds - settings.retentionMilliseconds
         {
             // Without room for a new segment there is nothing to do until there is; older segments still go.
             try? roll(nowMilliseconds: nowMilliseconds)
         }
-        let count = Retention.expired(segments.map(\.index), settings: settings, nowMilliseconds: nowMilliseconds)
+        let durable = segments.prefix { $0.nextOffset <= durableOffset }.count
+        let count = min(durable, Retention.expired(segments.map(\.index), settings: settings, nowMilliseconds: nowMilliseconds))
         for segment in segments.prefix(count) {
             pendingRemoval.files += ["log", "index", "producers"].map { folder + "/" + Segment.fileName(segment.baseOffset, $0) }
             if segment.descriptor >= 0 { pendingRemoval.descriptors.append(segment.descriptor) }

@@ -154,6 +154,8 @@ final class Connection {
         while let first = exchanges.first {
             if let answer = first.answer {
                 exchanges.removeFirst()
+                // Also without bytes to send: there is room for a request that waits in `input`.
+                queueForSending()
                 if !answer.isEmpty { append(answer) }
             } else if let fetch = first.fetch, !fetch.hasBegun {
                 broker.begin(fetch)
@@ -171,10 +173,12 @@ final class Connection {
         outputByteCount += answer.count
         broker.addOutput(answer.count)
         output.append(answer)
-        if !isQueuedForSending {
-            isQueuedForSending = true
-            broker.queueForSending(self)
-        }
+    }
+
+    private func queueForSending() {
+        guard !isQueuedForSending else { return }
+        isQueuedForSending = true
+        broker.queueForSending(self)
     }
 
     /// At the end of each turn in which something was answered, and when the socket takes bytes again.
