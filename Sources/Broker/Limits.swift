@@ -32,7 +32,9 @@ enum Limits {
     static let groupMembersMax = 250
     static let groupIdBytesMax = 255
     /// Subscription and assignment bytes of one member.
-    static let memberBytesMax = 256 << 10
+    static let memberBytesMax = 64 << 10
+    /// Subscriptions and assignments over all groups; no more members are let in beyond that.
+    static let groupBytesMax = 16 << 20
     static let offsetMetadataBytesMax = 4_096
     static let sessionMillisecondsMin: Int32 = 1_000
     static let sessionMillisecondsMax: Int32 = 1_800_000

@@ -11,7 +11,7 @@ import Testing
 
     @Test(arguments: [
         "codecs", "python_producer", "groups", "static_member", "eviction", "resume", "times", "administration", "identity", "unserved",
-        "fetch_limits", "retention", "stopping", "damage",
+        "bounds", "fetch_limits", "retention", "stopping", "damage",
     ])
     func `independent clients find what Kafka promises them`(what: String) throws {
         let result = try Script.run("clients.py", [what], limitSeconds: 120)
@@ -69,7 +69,7 @@ enum Script {
 
     private static func spawn(_ arguments: [String], output: CInt) throws -> pid_t {
         var argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe argument in unsafe argv { unsafe free(argument) } }
+        defer { for index in unsafe argv.indices { unsafe free(argv[index]) } }
         return try unsafe arguments[0].withCString { path in
             try unsafe argv.withUnsafeMutableBufferPointer { list in
                 // The kernel kills the script when the thread that started it ends: this one waits for it.

@@ -47,13 +47,26 @@ extension BrokerLoop {
         guard groups[request.group] != nil || groupCount < Limits.groupsMax else {
             return answer(exchange, JoinAnswer(error: .coordinatorNotAvailable, member: request.member))
         }
+        guard groupByteCount <= Limits.groupBytesMax else {
+            return answer(exchange, JoinAnswer(error: .coordinatorNotAvailable, member: request.member))
+        }
         groupExchanges[exchange.number] = (exchange, request.group)
         let prefix = request.instance ?? request.client
-        let id = "\(prefix.prefix(100))-\(UUID128.random().hexadecimal)"
+        // Bytes are counted, not characters: one character may be thousands of bytes.
+        let id = String(decoding: prefix.utf8.prefix(100), as: UTF8.self) + "-" + UUID128.random().hexadecimal
         perform(groups[request.group, default: GroupMachine(now: now)].join(request, request: exchange.number, newId: id, now: now))
     }
 
     private var groupCount: Int { Set(groups.keys).union(journal.state.offsets.keys).count }
+
+    /// What all members' subscriptions and assignments take; counted anew at each join, which is rare.
+    private var groupByteCount: Int {
+        groups.values.reduce(0) { total, group in
+            group.members.reduce(total) {
+                $0 + $1.assignment.count + $1.protocols.reduce(0) { $0 + $1.name.utf8.count + $1.metadata.count }
+            }
+        }
+    }
 
     private func answer(_ exchange: Exchange, _ answer: JoinAnswer) {
         let version = exchange.version

@@ -65,7 +65,9 @@ extension BrokerLoop {
         let entries = Set(missing).filter(Self.isTopicName).map { name in
             CreateTopicsRequest.Topic(name: name, partitions: options.autoCreatePartitions, replication: 1, assignments: [], settings: [])
         }
-        create(entries.filter { refusal(of: $0) == nil }) { [self] _ in answerMetadata(request, exchange) }
+        var accepted: [CreateTopicsRequest.Topic] = []
+        for topic in entries where refusal(of: topic, besides: accepted) == nil { accepted.append(topic) }
+        create(accepted) { [self] _ in answerMetadata(request, exchange) }
     }
 
     private func answerMetadata(_ request: MetadataRequest, _ exchange: Exchange) {

@@ -28,8 +28,8 @@ extension BrokerLoop {
         return topic.partitions == -1 ? 1 : topic.partitions
     }
 
-    /// Why a topic cannot be made; nil when it can.
-    func refusal(of topic: CreateTopicsRequest.Topic) -> (ErrorCode, String)? {
+    /// Why a topic cannot be made besides those that the same request makes; nil when it can.
+    func refusal(of topic: CreateTopicsRequest.Topic, besides others: [CreateTopicsRequest.Topic] = []) -> (ErrorCode, String)? {
         guard Self.isTopicName(topic.name) else { return (.invalidTopic, "a topic's name has 1 to 249 of a-z A-Z 0-9 . _ -") }
         if topics[topic.name] != nil || topicsBeingMade.contains(topic.name) { return (.topicAlreadyExists, "the topic exists") }
         let count = Self.partitionCount(topic)
@@ -41,7 +41,9 @@ extension BrokerLoop {
         where assignment.brokers != [Self.nodeId] || assignment.partition < 0 || assignment.partition >= count {
             return (.invalidReplicaAssignment, "this is a single node with id \(Self.nodeId)")
         }
-        guard topics.count + topicsBeingMade.count < Limits.topicsMax, partitionCount + Int(count) <= Limits.partitionsMax else {
+        let partitions = partitionCount + partitionsBeingMade + others.reduce(0) { $0 + Int(Self.partitionCount($1)) }
+        let names = topics.count + topicsBeingMade.count + others.count
+        guard names < Limits.topicsMax, partitions + Int(count) <= Limits.partitionsMax else {
             return (.policyViolation, "at most \(Limits.topicsMax) topics and \(Limits.partitionsMax) partitions")
         }
         for setting in topic.settings {
@@ -55,6 +57,7 @@ extension BrokerLoop {
         guard !wanted.isEmpty else { return done(true) }
         var entries: [JournalEntry] = []
         var ids: [UUID128] = []
+        partitionsBeingMade += wanted.reduce(0) { $0 + Int(Self.partitionCount($1)) }
         for topic in wanted {
             let id = UUID128.random()
             ids.append(id)
@@ -67,6 +70,7 @@ extension BrokerLoop {
         journal.write(entries) { [self] isDurable in
             for (topic, id) in zip(wanted, ids) {
                 topicsBeingMade.remove(topic.name)
+                partitionsBeingMade -= Int(Self.partitionCount(topic))
                 if isDurable, let made = journal.state.topics[id] {
                     add(OpenFolder.runtime(made, topicsFolder: topicsFolder, recovered: [:]))
                     Log.info("a topic was made", .text("topic", made.name), .integer("partitions", made.partitions))
@@ -84,7 +88,7 @@ extension BrokerLoop {
             var result = AdminResult(name: topic.name)
             if accepted.contains(where: { $0.name == topic.name }) {
                 (result.error, result.message) = (.invalidRequest, "the topic is named twice")
-            } else if let (error, message) = refusal(of: topic) {
+            } else if let (error, message) = refusal(of: topic, besides: accepted) {
                 (result.error, result.message) = (error, message)
             } else {
                 accepted.append(topic)

@@ -11,6 +11,7 @@ final class BrokerLoop {
     private(set) var topicsById: [UUID128: Topic] = [:]
     /// Names whose creation is on its way to the disk.
     var topicsBeingMade: Set<String> = []
+    var partitionsBeingMade = 0
     var groups: [String: GroupMachine] = [:]
     /// Answers kept back by groups, by the exchange's number.
     var groupExchanges: [UInt64: (exchange: Exchange, group: String)] = [:]
@@ -44,6 +45,7 @@ final class BrokerLoop {
     private var sweepTimer: LoopTimer?
     private var flushTimer: LoopTimer?
     private var nextUpkeepMilliseconds: UInt64 = 0
+    private var nextGroupTickMilliseconds: UInt64 = 0
     private var lastFullWarningMilliseconds: UInt64 = 0
 
     init(loop: EventLoop, options: BrokerOptions, folder: OpenFolder) {
@@ -244,7 +246,10 @@ final class BrokerLoop {
     private func sweep() {
         let now = Clock.monotonicMilliseconds
         for wait in Array(fetchWaits.values) where wait.deadline <= now { expire(wait) }
-        tickGroups(now: now)
+        if now >= nextGroupTickMilliseconds {
+            nextGroupTickMilliseconds = now + 25
+            tickGroups(now: now)
+        }
         if now >= nextUpkeepMilliseconds {
             nextUpkeepMilliseconds = now + 1_000
             for connection in Array(connections.values) { connection.sweep(nowMilliseconds: now) }

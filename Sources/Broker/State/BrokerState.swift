@@ -23,7 +23,9 @@ struct BrokerState: Equatable, Sendable {
         case .cluster(let id): cluster = id
         case .topic(let id, let name, let partitions): topics[id] = Topic(id: id, name: name, partitions: partitions)
         case .setting(let topic, let name, let value): topics[topic]?.settings[name] = value
-        case .partitions(let topic, let count): topics[topic]?.partitions = count
+        case .partitions(let id, let count):
+            let present = topics[id]?.partitions ?? 0
+            topics[id]?.partitions = max(present, count)
         case .topicDeleted(let id):
             topics[id] = nil
             for (group, committed) in offsets where committed.contains(where: { $0.key.topic == id }) {

@@ -57,9 +57,11 @@ struct ResponseWriter {
         }
     }
 
+    /// The classic form has room for 32,767 bytes; a longer text (a message that repeats what a client sent) is cut.
     mutating func string(_ text: String) {
-        length(text.utf8.count, wide: false)
-        bytes.append(text: text)
+        let count = isFlexible ? text.utf8.count : min(text.utf8.count, Int(Int16.max))
+        length(count, wide: false)
+        bytes.append(contentsOf: text.utf8.prefix(count))
     }
 
     mutating func nullableString(_ text: String?) {

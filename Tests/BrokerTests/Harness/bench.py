@@ -38,7 +38,7 @@ def create(address, topic):
         future.result(20)
 
 
-def follow(address, topic, ready, stop, result):
+def follow(address, topic, sampling, ready, stop, result):
     """A live consumer; notes how old each record is as it arrives."""
     consumer = Consumer(dict(WIDE, **{"bootstrap.servers": address, "group.id": "bench", "enable.auto.commit": False}))
     consumer.assign([TopicPartition(topic, p, 0) for p in range(PARTITIONS)])
@@ -46,11 +46,12 @@ def follow(address, topic, ready, stop, result):
     ready.set()
     ages, count = [], 0
     while not stop.is_set():
-        for message in consumer.consume(1000, 0.05):
-            if not message.error():
-                count += 1
-                if count % 10 == 0 or len(ages) < 100000:
-                    ages.append(time.monotonic() - float(message.value()[:20]))
+        # Not consume(), which waits for its whole batch.
+        message = consumer.poll(0.05)
+        if message is not None and not message.error():
+            count += 1
+            if count % sampling == 0:
+                ages.append(time.monotonic() - float(message.value()[:20]))
     consumer.close()
     result.put((count, quantiles(ages)))
 
@@ -68,6 +69,10 @@ def load(address, topic, rate, seconds, linger, sampling=1):
             else:
                 reports.append(time.monotonic() - due)
         return called
+    # The producer's id and its connections are there before the clock starts.
+    for partition in range(PARTITIONS):
+        producer.produce(topic, (b"%020.9f" % time.monotonic()).ljust(BYTES, b"x"), partition=partition)
+    failed[0] += producer.flush(10)
     start = time.monotonic()
     total = int(rate * seconds)
     for number in range(total):
@@ -102,7 +107,7 @@ def memory_mib(pid):
 def held(address, pid, topic, rate, seconds, linger, sampling=1):
     create(address, topic)
     ready, stop, result = multiprocessing.Event(), multiprocessing.Event(), multiprocessing.Queue()
-    reader = multiprocessing.Process(target=follow, args=(address, topic, ready, stop, result), daemon=True)
+    reader = multiprocessing.Process(target=follow, args=(address, topic, sampling, ready, stop, result), daemon=True)
     reader.start()
     ready.wait(10)
     before, start = cpu_seconds(pid), time.monotonic()

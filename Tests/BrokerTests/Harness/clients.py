@@ -343,6 +343,49 @@ def unserved(server):
         versions(bystander)
 
 
+def bounds(server):
+    """More connections, larger frames and more at once than there is room for are refused or wait; others are served."""
+    def ask(connection):
+        connection.settimeout(5)
+        connection.sendall(struct.pack(">ihhih", 10, 18, 0, 7, -1))
+        return connection.recv(8, socket.MSG_WAITALL)[4:] == struct.pack(">i", 7)
+    connections = []
+    try:
+        for _ in range(1000):
+            connections.append(socket.create_connection(("127.0.0.1", server.port)))
+        assert ask(connections[-1])
+        extra = socket.create_connection(("127.0.0.1", server.port))
+        extra.settimeout(5)
+        assert extra.recv(1) == b"", "connection 1,001 was served"
+    finally:
+        for connection in connections:
+            connection.close()
+    time.sleep(0.2)
+    # Five clients that begin frames of 15 MiB, which is more than may be received at once: the memory is not taken five times.
+    greedy = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+    for connection in greedy:
+        connection.settimeout(0.5)
+        connection.sendall(struct.pack(">ihhi", 15 << 20, 0, 7, 1))
+        try:
+            connection.sendall(bytes(10 << 20))
+        except socket.timeout:
+            pass
+    assert ask(socket.create_connection(("127.0.0.1", server.port)))
+    with open("/proc/%d/status" % server.process.pid) as status:
+        memory = [int(line.split()[1]) for line in status if line.startswith("VmRSS")][0]
+    assert memory < 80 << 10, "%d KiB" % memory
+    for connection in greedy:
+        connection.close()
+    # A text that a message repeats is longer than the protocol's strings may be.
+    changed = kafka.admin.KafkaAdminClient(bootstrap_servers=server.address)
+    create(server, "bounds")
+    try:
+        changed.alter_configs([kafka.admin.ConfigResource(kafka.admin.ConfigResourceType.TOPIC, "bounds", {"x" * 32760: "1"})])
+    except kafka.errors.KafkaError:
+        pass
+    assert ask(socket.create_connection(("127.0.0.1", server.port)))
+
+
 def fetch_limits(server):
     """A consumer's limits on bytes are kept, and a record larger than them still comes."""
     create(server, "limits", 4, max_message_bytes=4000000)
@@ -472,7 +515,7 @@ def damage(server):
     assert [json.loads(line)["offset"] for line in text.splitlines()] == [7, 8], text
 
 
-CASES = [codecs, python_producer, groups, static_member, eviction, resume, times, administration, identity, unserved, fetch_limits,
+CASES = [codecs, python_producer, groups, static_member, eviction, resume, times, administration, identity, unserved, bounds, fetch_limits,
          retention, stopping, damage]
 
 
