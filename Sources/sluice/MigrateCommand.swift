@@ -17,6 +17,13 @@ struct MigrateCommand: ParsableCommand {
     @Option(help: "Copies of each partition of a topic that is created. (default: 3, or as many as there are brokers)")
     var replication: Int16?
 
+    @Option(
+        help: ArgumentHelp(
+            "Move on to the brokers' log from another one that is drained, as the report of an audit shows.",
+            discussion: "Stop the gateways, wait until the worker has caught up, run sluice audit --json > audit.json against the old "
+                + "log, then this against the new one.", valueName: "audit.json"))
+    var adoptLog: String?
+
     @Option(help: ArgumentHelp("How long to wait for the database and the brokers.", valueName: "seconds"))
     var wait = 30
 
@@ -35,7 +42,10 @@ struct MigrateCommand: ParsableCommand {
         migrator.partitions = partitions
         migrator.replication = replication
         migrator.waitSeconds = wait
-        try reporting { () throws(OperateError) in try migrator.run { say($0) } }
+        try reporting { () throws(OperateError) in
+            if let adoptLog { migrator.adoption = try AuditReport.read(path: adoptLog) }
+            try migrator.run { say($0) }
+        }
     }
 }
 

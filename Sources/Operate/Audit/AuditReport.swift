@@ -79,11 +79,15 @@ public struct AuditReport: Codable, Sendable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// Reads what `json` wrote.
-    init(json: Data) throws {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        self = try decoder.decode(AuditReport.self, from: json)
+    /// Reads a file that has what `json` gave.
+    public static func read(path: String) throws(OperateError) -> AuditReport {
+        do {
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            return try decoder.decode(AuditReport.self, from: Data(contentsOf: URL(filePath: path)))
+        } catch {
+            throw .file(path: path, reason: "cannot be read as the report of `sluice audit --json`")
+        }
     }
 
     /// A table, the findings and the verdict, for people.

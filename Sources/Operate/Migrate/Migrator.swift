@@ -10,6 +10,8 @@ public struct Migrator {
     public var partitions: Int32?
     /// Copies of each partition of a topic that is made; nil for 3, or fewer where there are fewer brokers.
     public var replication: Int16?
+    /// The report of an audit of the old log, to move on from it to the one that the brokers have now.
+    public var adoption: AuditReport?
     /// How long servers that are not there yet are waited for.
     public var waitSeconds = 30
 
@@ -30,7 +32,12 @@ public struct Migrator {
 
         let setup = TopicSetup(kafka: kafka, partitions: partitions, replication: replication, say: say)
         let count = try patience.attempt { () throws(OperateError) in try setup.run() }
-        try checkLog(connection)
+        if let adoption {
+            let move = LogAdoption(report: adoption, connection: connection, kafka: kafka, partitions: count)
+            say(try move.run().map { "log \($0): adopted" } ?? "log: the ledger is on it already")
+        } else {
+            try checkLog(connection)
+        }
         let made = try withPostgres { () throws(PostgresError) in try OffsetRows.insert(partitions: count, on: connection) }
         say("partitions: \(count)" + (made > 0 ? ", \(made) of them new" : ""))
     }
