@@ -8,7 +8,7 @@ SOURCES = Package.swift Sources Tests
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## Debian packages, a check of Swift, the Kafka broker
+setup:  ## Debian packages, and a check of Swift
 	@infra/setup
 
 build: setup  ## the executable, for debugging

@@ -51,6 +51,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude, swiftSettings: strict)
 }
 
+/// What several suites share: the servers they start.
+func testSupport(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: strict)
+}
+
 let package = Package(
     name: "sluice",
     products: [.executable(name: "sluice", targets: ["sluice"])],
@@ -121,6 +126,7 @@ let package = Package(
             path: "Sources/sluice", swiftSettings: strict),
 
         // Tests
+        testSupport("TestSupport", ["Postgres", "Redis", "Kafka", "Loop", "CSystem"]),
         tests("TidyTests", []),
         tests("LedgerTests", ["Ledger"]),
         tests("BytesTests", ["Bytes"]),
@@ -129,14 +135,16 @@ let package = Package(
         tests("WireTests", ["Wire", "Ledger", "Bytes"]),
         tests("LoopTests", ["Loop", "Telemetry"]),
         tests("PoolTests", ["Pool"]),
-        tests("RedisTests", ["Redis", "Loop", "Bytes", "Telemetry"]),
-        tests("PostgresTests", ["Postgres", "Loop", "Pool", "Bytes", "Telemetry"]),
-        tests("KafkaTests", ["Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
+        tests("RedisTests", ["TestSupport", "Redis", "Loop", "Bytes", "Telemetry"]),
+        tests("PostgresTests", ["TestSupport", "Postgres", "Loop", "Pool", "Bytes", "Telemetry"]),
+        tests("KafkaTests", ["TestSupport", "Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
         tests("ServerTests", ["Server", "Telemetry", "Loop", "HTTP1", "Bytes"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
         tests("GatewayTests", ["Gateway", "Store", "Loop", "HTTP1", "Wire", "Ledger", "Bytes"]),
         tests("WorkerTests", ["Worker", "Store", "Wire", "Ledger", "Bytes"]),
-        tests("OperateTests", ["Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
+        tests(
+            "OperateTests",
+            ["TestSupport", "Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
         tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"], exclude: ["Harness"]),
         tests("StandaloneTests", ["Standalone"]),
         tests("IntegrationTests", ["CSystem"]),

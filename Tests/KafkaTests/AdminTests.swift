@@ -1,6 +1,8 @@
 import Kafka
 import Testing
 
+@testable import TestSupport
+
 extension BrokerTests {
     @Suite struct AdminTests {
         @Test func `a topic is created once, and the second time left as it is`() throws {

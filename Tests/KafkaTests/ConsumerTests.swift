@@ -2,6 +2,8 @@ import Kafka
 import Loop
 import Testing
 
+@testable import TestSupport
+
 /// A topic with records `value 0...` in each partition.
 func fill(_ broker: Broker, partitions: Int32, records: Int) throws {
     let configuration = KafkaConfiguration(bootstrapServers: broker.bootstrapServers)
@@ -212,8 +214,6 @@ extension BrokerTests {
             let fixture = try ConsumerFixture(broker.bootstrapServers, instanceID: "one")
             defer { fixture.close() }
             #expect(fixture.run(seconds: 10, records: 10))
-            // Long enough for noida-db, which saves once a second.
-            _ = fixture.harness.run(seconds: 1.5) { false }
             try broker.restart()
             // Whatever the group does meanwhile, the owner starts where it was.
             fixture.startAt = { _ in Int64(fixture.records[0]?.count ?? 0) }

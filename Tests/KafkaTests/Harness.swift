@@ -2,6 +2,8 @@ import Kafka
 import Loop
 import Testing
 
+@testable import TestSupport
+
 /// A loop driven by a test: runs until something holds, never longer than a limit.
 final class Harness {
     let loop = EventLoop()
@@ -121,10 +123,7 @@ final class ConsumerFixture {
     ) throws {
         self.harness = harness
         var configuration = ConsumerConfiguration(
-            base: KafkaConfiguration(
-                bootstrapServers: bootstrapServers,
-                // noida-db ignores the limits of a fetch.
-                extra: [("receive.message.max.bytes", "2000000000")]),
+            base: KafkaConfiguration(bootstrapServers: bootstrapServers),
             group: group, instanceID: instanceID, topic: topic)
         change(&configuration)
         made = try Consumer(loop: harness.loop, configuration: configuration) { [unowned self] partitions in

@@ -1,5 +1,7 @@
 import CRdkafka
 
+@testable import TestSupport
+
 /// librdkafka's brokers in the process, for answers that a real broker cannot be made to give. They have real sockets:
 /// the code under test does not know.
 @safe

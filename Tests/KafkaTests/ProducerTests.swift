@@ -3,6 +3,8 @@ import Loop
 import Telemetry
 import Testing
 
+@testable import TestSupport
+
 extension BrokerTests {
     @Suite struct ProducerTests {
         @Test func `every record is reported once, with offsets in the order of producing`() throws {

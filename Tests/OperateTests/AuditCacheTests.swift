@@ -7,6 +7,7 @@ import Testing
 import Wire
 
 @testable import Operate
+@testable import TestSupport
 
 /// Redis beside the ledger, with a real Redis.
 @Suite struct AuditCacheTests {

@@ -6,6 +6,7 @@ import Store
 import Testing
 
 @testable import Operate
+@testable import TestSupport
 
 /// The log beside the ledger, with a real broker.
 @Suite(.serialized) struct AuditLogTests {

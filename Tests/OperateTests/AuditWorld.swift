@@ -10,6 +10,7 @@ import Testing
 import Wire
 
 @testable import Operate
+@testable import TestSupport
 
 /// A ledger that was written as a worker writes it, by the same rules and statements, with its commands in a real log where a
 /// test wants one.

@@ -4,6 +4,7 @@ import Store
 import Testing
 
 @testable import Operate
+@testable import TestSupport
 
 /// `sluice migrate` as a whole, against a real database and a real broker.
 @Suite(.serialized) struct MigratorTests {

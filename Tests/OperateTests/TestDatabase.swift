@@ -1,5 +1,7 @@
 import Postgres
 
+@testable import TestSupport
+
 /// A database of a test's own on the shared server, dropped afterwards.
 final class TestDatabase {
     let connectionString: String

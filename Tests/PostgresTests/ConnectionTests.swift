@@ -2,6 +2,8 @@ import Bytes
 import Postgres
 import Testing
 
+@testable import TestSupport
+
 @Suite struct ConnectionTests {
     let connection: PostgresConnection
 

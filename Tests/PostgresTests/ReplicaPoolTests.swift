@@ -4,6 +4,8 @@ import Postgres
 import Telemetry
 import Testing
 
+@testable import TestSupport
+
 /// A primary with a streaming standby; each test has its own pair, because it breaks them.
 @Suite(.serialized) struct ReplicaPoolTests {
     let bench = Bench()

@@ -2,6 +2,8 @@ import Loop
 import Postgres
 import Testing
 
+@testable import TestSupport
+
 /// How a session finds its server, and what it says when it does not.
 @Suite struct SessionConnectTests {
     let bench = Bench()

@@ -2,6 +2,8 @@ import Loop
 import Postgres
 import Testing
 
+@testable import TestSupport
+
 /// What breaks, and what the session makes of it. Tests that break a server have one of their own.
 @Suite struct SessionFaultTests {
     let bench = Bench()

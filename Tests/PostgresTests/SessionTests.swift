@@ -2,6 +2,8 @@ import Loop
 import Postgres
 import Testing
 
+@testable import TestSupport
+
 /// A loop with sessions on it, run on the test's own thread until a condition holds.
 final class Bench {
     let loop = EventLoop()

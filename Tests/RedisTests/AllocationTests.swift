@@ -4,6 +4,7 @@ import Loop
 import Testing
 
 @testable import Redis
+@testable import TestSupport
 
 /// Bytes this thread has allocated since it began, Swift's and the C libraries': jemalloc's `thread.allocated`.
 private func allocatedBytes() -> Int {

@@ -3,6 +3,7 @@ import Loop
 import Testing
 
 @testable import Redis
+@testable import TestSupport
 
 @Suite(.serialized) struct RedisConnectionTests {
     @Test func `commands of text and of bytes are answered`() throws {

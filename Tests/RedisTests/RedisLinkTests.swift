@@ -4,6 +4,7 @@ import Telemetry
 import Testing
 
 @testable import Redis
+@testable import TestSupport
 
 /// What goes over the wire and what may come back, against a server that does as it is told.
 @Suite(.serialized) struct RedisLinkTests {

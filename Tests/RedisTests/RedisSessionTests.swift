@@ -4,6 +4,7 @@ import Telemetry
 import Testing
 
 @testable import Redis
+@testable import TestSupport
 
 private func configuration(_ server: RedisServer) -> RedisConfiguration { RedisConfiguration(endpoint: server.endpoint) }
 

@@ -3,6 +3,7 @@ import Loop
 import Testing
 
 @testable import Redis
+@testable import TestSupport
 
 /// A subscriber that keeps its messages.
 private final class Listener {

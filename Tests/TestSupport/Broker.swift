@@ -1,9 +1,10 @@
 import CSystem
+import Foundation
 import Glibc
 import Loop
 import Synchronization
 
-/// A real broker process of a test: noida-db on a free port, in a private folder, killed with the test process.
+/// A real broker process of a test: `sluice broker` on a free port, in a private folder, killed with the test process.
 final class Broker {
     struct Failure: Error, CustomStringConvertible { let description: String }
 
@@ -78,12 +79,12 @@ private final class BrokerProcess {
     private let pid: pid_t
 
     init(port: UInt16, directory: String) throws {
-        let binary = try BrokerInstallation.binary()
+        let binary = try BuiltExecutable.path()
         let started = Mutex<pid_t?>(nil)
         let shared = Shared(started)
         thread = LoopThread(name: "broker") { _ in
             let pid = Command.spawn(
-                [binary, "start", "--only", "kafka", "--kafka-port", String(port), "--data-dir", directory],
+                [binary, "broker", "--data", directory, "--listen", "127.0.0.1:\(port)", "--auto-create-partitions", "4"],
                 diesWithThread: true)
             shared.value.withLock { $0 = pid }
             guard pid > 0 else { return }
@@ -113,35 +114,19 @@ final class Shared<Value: ~Copyable & Sendable>: Sendable {
     init(_ value: consuming Value) { self.value = value }
 }
 
-/// The virtual environment that noida-db is installed in: SLUICE_BROKER_VENV, or `.build/broker-venv` of this package.
-private enum BrokerInstallation {
-    private static let found: Result<String, Broker.Failure> = find()
-
-    static func binary() throws -> String { try found.get() }
-
-    private static func find() -> Result<String, Broker.Failure> {
-        let root = "\(#filePath)".split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
-        let named = unsafe getenv("SLUICE_BROKER_VENV").map { unsafe String(cString: $0) }
-        let folder = named ?? root + "/.build/broker-venv"
-        if let binary = look(in: folder) { return .success(binary) }
-        do {
-            try Command.run("/usr/bin/python3", "-m", "venv", folder)
-            try Command.run(folder + "/bin/pip", "install", "--quiet", "noida-db==0.2.3")
-        } catch {
-            return .failure(Broker.Failure(description: "noida-db 0.2.3 could not be installed into \(folder): \(error)"))
+/// The built executable, beside the test bundle.
+enum BuiltExecutable {
+    static func path() throws -> String {
+        let candidates =
+            [
+                CommandLine.arguments.first { $0.hasSuffix(".xctest") },
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+            ]
+            .compactMap { $0 }.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path + "/sluice" }
+        guard let path = candidates.first(where: FileManager.default.isExecutableFile) else {
+            throw Broker.Failure(description: "the executable is built with the tests, and stands in none of \(candidates)")
         }
-        guard let binary = look(in: folder) else {
-            return .failure(Broker.Failure(description: "noida-db has no binary below \(folder)"))
-        }
-        return .success(binary)
-    }
-
-    private static func look(in folder: String) -> String? {
-        var matches = unsafe glob_t()
-        defer { unsafe globfree(&matches) }
-        guard unsafe glob(folder + "/lib/python3*/site-packages/noida_db/noida-db", 0, nil, &matches) == 0 else { return nil }
-        guard unsafe matches.gl_pathc > 0, let path = unsafe matches.gl_pathv[0] else { return nil }
-        return unsafe String(cString: path)
+        return path
     }
 }
 
