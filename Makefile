@@ -34,7 +34,8 @@ test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and t
 	SLUICE_BROKER_ROUNDS=100 $(SWIFT) test --skip-build --filter BrokerTests
 
 bench-broker: release  ## the broker's latency, throughput, memory and restart, into .build/bench/broker.json
-	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json
+	NOIDA_DB=$$(ls .build/broker-venv/lib/python3*/site-packages/noida_db/noida-db 2>/dev/null | head -1); export NOIDA_DB; \
+	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json $${NOIDA_DB:+--peer}
 
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)

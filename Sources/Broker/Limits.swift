@@ -61,8 +61,10 @@ enum Limits {
     static let producerIdBlock: Int64 = 1_000
     /// The journal is rewritten when it is this large and four times what its state needs, bytes.
     static let journalRewriteBytes: Int64 = 4 << 20
+    /// Threads that wait for the disk at the same time.
+    static let syncThreads = 12
     /// A durable mark that was only written, not synced, is synced after this long, milliseconds.
-    static let markSyncMilliseconds: UInt64 = 1_000
+    static let markSyncMilliseconds: UInt64 = 10_000
 
     /// Checked at start.
     static func check() {

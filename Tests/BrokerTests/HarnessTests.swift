@@ -24,6 +24,11 @@ import Testing
         #expect(result.code == 0 && result.output.contains("0 problems"), "\(result.output)")
     }
 
+    @Test func `flushing at intervals loses nothing by kill -9`() throws {
+        let result = try Script.run("durability.py", ["kill", "--rounds", "3", "--interval"], limitSeconds: 120)
+        #expect(result.code == 0 && result.output.contains("0 problems"), "\(result.output)")
+    }
+
     @Test func `the same cuts with flushing off lose records, so the check can fail`() throws {
         let result = try Script.run("durability.py", ["powercut", "--rounds", "4", "--unsafe"], limitSeconds: 240)
         #expect(result.code == 0 && result.output.contains("a loss was found"), "\(result.output)")

@@ -3,11 +3,15 @@ internal import Glibc
 internal import Loop
 internal import Telemetry
 
-/// The thread that waits for the disk, so that the loop never does. It runs one round at a time; what arrives at the
+/// The threads that wait for the disk, so that the loop never does. One round is run at a time; what arrives at the
 /// loop meanwhile goes into the next (group commit).
+///
+/// A round's files are synced side by side, one thread each: syncs that wait together share the file system's journal commit.
+/// Twelve files on a busy ext4 took 50 ms one after the other, 10 ms on 4 threads, 1.7 ms on 12; on an idle one 2.2, 1.5 and 1.5 ms.
 final class Flusher: Sendable {
     private let rounds = Mailbox<Message>(capacity: 8)
     private let thread: LoopThread
+    private let helpers: [SyncHelper]
 
     private enum Message: Sendable {
         case round(FlushRound)
@@ -17,18 +21,19 @@ final class Flusher: Sendable {
     /// Reports arrive in `reports`, one for each round, in order.
     init(reports: Mailbox<FlushReport>) {
         let rounds = rounds
+        let synced = Mailbox<Void>(capacity: Limits.syncThreads)
+        let helpers = (1..<Limits.syncThreads).map { SyncHelper(number: $0, synced: synced) }
+        self.helpers = helpers
         thread = LoopThread(name: "flusher") { loop in
-            let receiver = MailboxReceiver(loop: loop, mailbox: rounds) { message in
+            let worker = FlushWorker(helpers: helpers, reports: reports)
+            let starts = MailboxReceiver(loop: loop, mailbox: rounds) { message in
                 switch message {
                 case .stop: loop.stop()
-                case .round(let round):
-                    let journal = Self.makeDurable(round)
-                    let sent = reports.send(FlushReport(number: round.number, journal: journal))
-                    precondition(sent, "the loop holds one round at a time")
-                    Self.keepHouse(round)
+                case .round(let round): worker.begin(round)
                 }
             }
-            withExtendedLifetime(receiver) { loop.run() }
+            let ends = MailboxReceiver(loop: loop, mailbox: synced) { worker.helperIsDone() }
+            withExtendedLifetime((starts, ends)) { loop.run() }
         }
     }
 
@@ -42,15 +47,84 @@ final class Flusher: Sendable {
     func stop() {
         _ = rounds.send(.stop)
         thread.join()
+        for helper in helpers { helper.stop() }
+    }
+}
+
+/// A thread that syncs its share of a round's files.
+private final class SyncHelper: Sendable {
+    private let shares = Mailbox<[FlushRound.File]>(capacity: 2)
+    private let thread: LoopThread
+
+    init(number: Int, synced: Mailbox<Void>) {
+        let shares = shares
+        thread = LoopThread(name: "sync-\(number)") { loop in
+            let receiver = MailboxReceiver(loop: loop, mailbox: shares) { files in
+                // An empty share is the end: a round never sends one.
+                guard !files.isEmpty else { return loop.stop() }
+                FlushWorker.sync(files)
+                let sent = synced.send(())
+                precondition(sent, "a helper has one share at a time")
+            }
+            withExtendedLifetime(receiver) { loop.run() }
+        }
     }
 
-    private static func makeDurable(_ round: FlushRound) -> FlushReport.Journal {
-        // All files' write-out is started before the first wait: the device then works on them side by side
-        // (12 files: 1.2 ms against 2.2 ms one after the other, ext4 on a virtual disk).
-        if round.files.count > 1 {
-            for file in round.files { _ = sluice_file_begin_writeout(file.descriptor) }
+    func begin(_ files: [FlushRound.File]) {
+        let sent = shares.send(files)
+        precondition(sent, "a helper has one share at a time")
+    }
+
+    func stop() {
+        _ = shares.send([])
+        thread.join()
+    }
+}
+
+/// What the flusher's own thread does with a round.
+private final class FlushWorker {
+    private let helpers: [SyncHelper]
+    private let reports: Mailbox<FlushReport>
+    private var round: FlushRound?
+    private var sharesMissing = 0
+
+    init(helpers: [SyncHelper], reports: Mailbox<FlushReport>) {
+        self.helpers = helpers
+        self.reports = reports
+    }
+
+    func begin(_ round: FlushRound) {
+        precondition(self.round == nil, "rounds are begun one at a time")
+        self.round = round
+        var shares = Array(repeating: [FlushRound.File](), count: max(1, min(round.files.count, helpers.count + 1)))
+        for (number, file) in round.files.enumerated() { shares[number % shares.count].append(file) }
+        // This thread takes a share too, and counts as a helper until it is done with it.
+        sharesMissing = shares.count
+        for (helper, share) in zip(helpers, shares.dropFirst()) { helper.begin(share) }
+        Self.sync(shares[0])
+        helperIsDone()
+    }
+
+    func helperIsDone() {
+        sharesMissing -= 1
+        guard sharesMissing == 0, let round else { return }
+        self.round = nil
+        let journal = Self.makeDurable(round)
+        let sent = reports.send(FlushReport(number: round.number, journal: journal))
+        precondition(sent, "the loop holds one round at a time")
+        Self.keepHouse(round)
+    }
+
+    /// Starts the write-out of all files before the first wait.
+    static func sync(_ files: [FlushRound.File]) {
+        if files.count > 1 {
+            for file in files { _ = sluice_file_begin_writeout(file.descriptor) }
         }
-        for file in round.files { orEnd { () throws(DiskError) in try Files.sync(file.descriptor, file.path) } }
+        for file in files { orEnd { () throws(DiskError) in try Files.sync(file.descriptor, file.path) } }
+    }
+
+    /// After the data: folders, then the journal.
+    private static func makeDurable(_ round: FlushRound) -> FlushReport.Journal {
         for directory in round.directories { orEnd { () throws(DiskError) in try Files.syncDirectory(directory) } }
         switch round.journal {
         case nil: return .none

@@ -1,7 +1,8 @@
 """Kills the broker under load, again and again, and checks that nothing acknowledged is lost, doubled or out of order.
 
-    durability.py SLUICE kill|powercut|freeze|full --rounds N --seed S [--unsafe]
+    durability.py SLUICE kill|powercut|freeze|full --rounds N --seed S [--unsafe | --interval]
 
+--interval runs with `--flush interval`, which promises to survive kill -9 and nothing more.
 --unsafe runs with flushing off and succeeds only if the same check finds a loss: it proves that the check can fail.
 """
 import argparse
@@ -125,10 +126,13 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rate", type=int, default=3000)
     parser.add_argument("--unsafe", action="store_true")
+    parser.add_argument("--interval", action="store_true")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     print("seed %d" % arguments.seed, flush=True)
     options = ["--flush", "interval", "--flush-interval-ms", "3600000"] if arguments.unsafe else []
+    if arguments.interval:
+        options = ["--flush", "interval", "--flush-interval-ms", "300"]
     server = Server(arguments.sluice, options, interposed=arguments.mode in ("powercut", "full"))
     try:
         server.start()
