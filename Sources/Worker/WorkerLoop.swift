@@ -248,10 +248,14 @@ final class WorkerLoop {
     private func retell(_ retellings: [(id: OperationID, replyTo: String?)]) {
         let waiting = retellings.filter { $0.replyTo != nil }
         guard !waiting.isEmpty else { return }
-        let channels = Dictionary(waiting.map { ($0.id, $0.replyTo) }, uniquingKeysWith: { first, _ in first })
-        recall(waiting.map(\.id)) { [unowned self] recalled in
+        // One command may have come several times, each time from another gateway's thread: each is told.
+        let ids = Set(waiting.map(\.id))
+        recall(Array(ids)) { [unowned self] recalled in
             guard let recalled else { return }
-            let tellings = recalled.outcomes.map { Telling(id: $0.id, outcome: $0.outcome, replyTo: channels[$0.id] ?? nil) }
+            let outcomes = Dictionary(recalled.outcomes.map { ($0.id, $0.outcome) }, uniquingKeysWith: { first, _ in first })
+            let tellings = waiting.compactMap { waiter in
+                outcomes[waiter.id].map { Telling(id: waiter.id, outcome: $0, replyTo: waiter.replyTo) }
+            }
             publisher.publish(accounts: [], tellings: tellings, payments: [], deadLetters: [], reach: [:])
         }
     }
@@ -326,18 +330,20 @@ final class WorkerLoop {
     private func republish() {
         guard let batch = machine.batch else { return }
         var ids: [OperationID] = []
-        var channels: [OperationID: String] = [:]
+        var channels: [OperationID: Set<String>] = [:]
         var keys: Set<AccountKey> = []
         for record in batch.records {
             guard case .command(let command) = record.content else { continue }
             ids.append(command.envelope.id)
             keys.formUnion(command.envelope.accounts)
-            if channels[command.envelope.id] == nil { channels[command.envelope.id] = command.replyTo }
+            if let replyTo = command.replyTo { channels[command.envelope.id, default: []].insert(replyTo) }
         }
         recall(ids, accounts: Array(keys)) { [unowned self] recalled in
             if let recalled {
                 machine.republished()
-                let tellings = recalled.outcomes.map { Telling(id: $0.id, outcome: $0.outcome, replyTo: channels[$0.id]) }
+                let tellings = recalled.outcomes.flatMap { id, outcome in
+                    (channels[id] ?? []).map { Telling(id: id, outcome: outcome, replyTo: $0) }
+                }
                 publisher.publish(
                     accounts: recalled.accounts, tellings: tellings, payments: recalled.payments, deadLetters: [], reach: batch.reach)
             } else {
