@@ -7,13 +7,15 @@ internal import Bytes
 public struct CommandBuffer: ~Copyable {
     private var bytes: [UInt8] = []
     private var argumentsLeft = 0
+    /// Bytes behind the command that are not part of it.
+    private var hiddenBytes = 0
 
     public init() {}
 
     /// The command so far, as it goes over the wire.
     public var encoded: Span<UInt8> {
         @_lifetime(borrow self)
-        borrowing get { bytes.span }
+        borrowing get { bytes.span.extracting(droppingLast: hiddenBytes) }
     }
 
     /// True when every argument that `begin` announced has been appended.
@@ -23,6 +25,7 @@ public struct CommandBuffer: ~Copyable {
     public mutating func begin(argumentCount: Int) {
         precondition(argumentCount > 0, "a command has a name")
         bytes.removeAll(keepingCapacity: true)
+        hiddenBytes = 0
         bytes.append(UInt8(ascii: "*"))
         bytes.append(decimal: UInt64(argumentCount))
         bytes.append("\r\n")
@@ -82,9 +85,14 @@ public struct CommandBuffer: ~Copyable {
     }
 
     /// Encodes a whole command of strings; for set-up, not for hot paths.
+    ///
+    /// A zero byte follows it in memory: hiredis 0.14 looks for the channels of a SUBSCRIBE as in a C string, and past the command's
+    /// end it would take what it finds there for further ones.
     mutating func encode(_ arguments: [String]) {
         begin(argumentCount: arguments.count)
         for argument in arguments { append(text: argument) }
+        bytes.append(0)
+        hiddenBytes = 1
     }
 
     private mutating func open(byteCount: Int) {

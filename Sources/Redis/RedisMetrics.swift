@@ -22,13 +22,13 @@ public final class RedisMetrics: Sendable {
     /// Adds the counters to a page; `labels` as they stand between the braces.
     public func register(on page: inout MetricsPage, labels: String = "") {
         let table: [(String, String, Counter)] = [
-            ("redis_commands_total", "Commands sent to Redis.", commands),
-            ("redis_commands_refused_total", "Commands not sent: no ready connection or too many in flight.", refused),
-            ("redis_commands_timed_out_total", "Commands without an answer in time.", timedOut),
-            ("redis_commands_lost_total", "Commands whose connection was lost.", lost),
-            ("redis_late_replies_total", "Replies dropped because their command had timed out.", lateReplies),
-            ("redis_connections_total", "Connections that became ready.", connections),
-            ("redis_writes_total", "Writes to Redis sockets.", writes),
+            ("sluice_redis_commands_total", "Commands sent to Redis.", commands),
+            ("sluice_redis_commands_refused_total", "Commands not sent: no ready connection or too many in flight.", refused),
+            ("sluice_redis_commands_timed_out_total", "Commands without an answer in time.", timedOut),
+            ("sluice_redis_commands_lost_total", "Commands whose connection was lost.", lost),
+            ("sluice_redis_late_replies_total", "Replies dropped because their command had timed out.", lateReplies),
+            ("sluice_redis_connections_total", "Connections that became ready.", connections),
+            ("sluice_redis_writes_total", "Writes to Redis sockets.", writes),
         ]
         for (name, help, counter) in table { page.counter(name, help: help, labels: labels) { counter.value } }
     }
