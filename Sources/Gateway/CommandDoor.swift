@@ -66,7 +66,7 @@ final class CommandDoor {
     /// Whether the log keeps up: else new commands are refused.
     var isOpen: Bool {
         let bound = isSuspect ? 1 : limits.produceQueueMax
-        return oldestUnacknowledgedMilliseconds <= limits.unacknowledgedMillisecondsMax && unacknowledgedCount < bound && !isDraining
+        return oldestUnacknowledgedMilliseconds <= limits.unacknowledgedMillisecondsMax && unacknowledgedCount < bound
     }
 
     // MARK: Requests
@@ -90,7 +90,10 @@ final class CommandDoor {
         let fingerprint = identity.fingerprint(method: "POST", path: path, canonical: canonical.span)
         let wait = parked < limits.parkedMax ? CommandHead.waitSeconds(head, bytes) : nil
         if let pending = commands[id] {
-            guard pending.fingerprint == fingerprint else { throw Problem(.idempotencyKeyReused) }
+            guard pending.fingerprint == fingerprint else {
+                // Which of the two the key belongs to is not known before one of them holds it.
+                throw Problem(pending.flow.holdsKey ? .idempotencyKeyReused : .conflict)
+            }
             return join(pending, wait, ticket)
         }
         guard commands.count < limits.commandsMax else {
@@ -113,6 +116,7 @@ final class CommandDoor {
         } else if pending.flow.isAcknowledged {
             answer(pending, .accepted) { $0.waitSeconds == nil }
         }
+        if wait != nil, pending.flow.isAcknowledged { watchUnheard(pending) }
     }
 
     private func add(_ ticket: RequestTicket, _ wait: Int?, to pending: PendingCommand, hasJoined: Bool) {
@@ -173,14 +177,17 @@ final class CommandDoor {
     func sweep(nowMilliseconds now: UInt64) {
         while let pending = waits.popEnded(now: now) { run(pending, .waitEnded) }
         while let pending = waits.popUnheard(now: now) {
+            pending.isUnheard = false
             run(pending, .waitEnded)
             watchUnheard(pending)
         }
     }
 
-    /// Without words from workers a command that is decided would wait until its time runs out: it is looked up now and then.
+    /// Where no word comes, because workers are not heard or because nobody waited when the record was written, a command that is
+    /// decided would wait until its time runs out: it is looked up now and then.
     private func watchUnheard(_ pending: PendingCommand) {
-        guard !hearsWords, !pending.flow.isFinished else { return }
+        guard !hearsWords || !pending.asksForWord, !pending.flow.isFinished, !pending.isUnheard else { return }
+        pending.isUnheard = true
         waits.appendUnheard(pending, deadline: loop.nowNanoseconds / 1_000_000 + UInt64(limits.paymentPollMilliseconds))
     }
 
@@ -255,6 +262,7 @@ final class CommandDoor {
 
     private func produce(_ pending: PendingCommand) {
         let asksForWord = pending.waiters.contains { $0.waitSeconds != nil }
+        pending.asksForWord = asksForWord
         let record = CommandRecord(
             envelope: pending.envelope, replyTo: asksForWord ? channel : nil, traceparent: pending.traceparent)
         headers.removeAll()

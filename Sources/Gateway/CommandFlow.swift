@@ -112,6 +112,8 @@ struct CommandFlow: Equatable {
     init(mayProduce: Bool) { self.mayProduce = mayProduce }
 
     var isFinished: Bool { phase == .finished }
+    /// Whether the key is this request's, as far as anybody can tell before the ledger does.
+    var holdsKey: Bool { ownsMarker || isAcknowledged || phase == .told }
 
     mutating func handle(_ event: Event) -> Reaction {
         switch event {

@@ -39,6 +39,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
     private static let statusMilliseconds: UInt64 = 250
     /// How soon the keys are read again while they never have been.
     private static let firstCredentialsMilliseconds = 100
+    /// How long clients are left waiting for the keys; then they are told that the service is away.
+    private static let patienceMilliseconds: UInt64 = 2_000
 
     private let loop: EventLoop
     private let shared: Shared
@@ -54,6 +56,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
     private var drainTimer: LoopTimer?
     private var accountID: [UInt8] = []
     private var nextStatusMilliseconds: UInt64 = 0
+    private let acceptsAtMilliseconds: UInt64
     private var isDraining = false
     private var isEnding = false
 
@@ -63,6 +66,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         self.shared = shared
         self.thread = thread
         limits = shared.options.limits
+        acceptsAtMilliseconds = loop.nowNanoseconds / 1_000_000 + Self.patienceMilliseconds
         counters = shared.counters[thread]
         responder = Responder(counters: counters)
         // The accounts' ids are decoded into it.
@@ -125,9 +129,13 @@ final class GatewayLoop: RequestHandler, CacheClient {
         serverLimits.connection = limits.connection
         serverLimits.connectionsMax = limits.connectionsMax
         do throws(SocketError) {
-            return try HTTPServer(
+            let server = try HTTPServer(
                 loop: loop, addresses: shared.options.addresses(ofThread: thread), reusePort: shared.options.threads > 1,
                 limits: serverLimits, counters: shared.servers[thread], handler: self)
+            // Until the keys are read every answer would be a refusal: a gateway that starts beside others makes its clients wait
+            // instead, for a moment.
+            server.takesConnections = false
+            return server
         } catch {
             throw StartProblem(description: "cannot listen on \(error)")
         }
@@ -264,7 +272,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
 
     private func publish(_ parts: Parts) {
         var problems: [String] = []
-        if !credentials.isLoaded { problems.append("the API keys are not read yet") }
+        if !credentials.isLoaded {
+            problems.append("the API keys are not read yet")
+            if loop.nowNanoseconds / 1_000_000 >= acceptsAtMilliseconds { parts.server.takesConnections = true }
+        }
         if !parts.pool.isReady { problems.append("no database can be read") }
         if let door = parts.door {
             if door.oldestUnacknowledgedMilliseconds > limits.unacknowledgedMillisecondsMax {
@@ -289,6 +300,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
             case .success(let answers):
                 let list = CredentialQueries.credentials(answers[0])
                 credentials.replace(with: list)
+                parts?.server.takesConnections = true
                 counters.credentials.set(Int64(list.count))
             case .failure(let error): Log.warning("the API keys could not be read", .text("error", error.description))
             }

@@ -34,6 +34,8 @@ final class PendingCommand {
     var outcome: CommandOutcome?
     /// Whether its record asked the worker for word.
     var asksForWord = false
+    /// Whether it is looked up now and then, because no word of it may come.
+    var isUnheard = false
 
     init(
         id: OperationID, caller: CredentialTable.Caller, fingerprint: Fingerprint, acceptedAt: Timestamp, command: Command,

@@ -25,6 +25,10 @@ public final class HTTPServer<Handler: RequestHandler> {
     public let counters: ServerCounters
     /// Where it listens, with the ports the system chose.
     public var addresses: [SocketAddress] { listeners.map(\.address) }
+    /// While it is false clients wait in the kernel's backlog: for a server that cannot answer anything yet.
+    public var takesConnections = true {
+        didSet { if !isDraining { setAccepting(takesConnections) } }
+    }
     private let loop: EventLoop
     private let limits: Limits
     private unowned let handler: Handler
@@ -340,7 +344,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         guard !closing.isEmpty else { return }
         free.append(contentsOf: closing)
         closing.removeAll(keepingCapacity: true)
-        if !isDraining, connections.count - free.count < limits.connectionsMax { setAccepting(true) }
+        if !isDraining, takesConnections, connections.count - free.count < limits.connectionsMax { setAccepting(true) }
         finishDrainIfDue()
     }
 
