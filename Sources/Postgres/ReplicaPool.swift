@@ -142,9 +142,10 @@ public final class ReplicaPool {
         metrics.retried.add()
     }
 
-    /// A time-out has used up the time that the caller has.
+    /// A time-out as well: the server that did not answer is left out from now on, so those who asked it before that was known are
+    /// answered late instead of not at all.
     private static func isWorthRepeating(_ error: PostgresError) -> Bool {
-        error.recovery == .retry && error != .timedOut && error != .cancelled
+        error.recovery == .retry && error != .cancelled
     }
 
     private static func outcome(_ result: Result<[Rows], PostgresError>) -> PoolMachine.Outcome {
