@@ -1,0 +1,69 @@
+import Glibc
+import Testing
+
+extension WholeSystem {
+    /// PostgreSQL's three servers, one at a time.
+    @Suite struct DatabaseFaults {
+        @Test(arguments: ["frozen", "killed"])
+        func `with the read replica away reads still answer and payments still settle`(how: String) throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            func useIt() throws {
+                for amount in 1...5 {
+                    let payment = try scene.client.pay(amount, from: world, to: shop)
+                    #expect(payment.status == 201, "\(payment)")
+                    // Nobody has asked for these yet, so Redis has none of them.
+                    let fresh = try scene.open("fresh-\(amount)")
+                    for target in ["/v1/accounts/\(fresh)", "/v1/accounts/\(fresh)/transactions", "/v1/accounts?limit=1"] {
+                        let read = try scene.client.get(target)
+                        #expect(read.status == 200, "\(target) \(read)")
+                    }
+                }
+            }
+            if how == "frozen" {
+                try scene.system.whileFrozen("postgres-replica", useIt)
+            } else {
+                try scene.system.kill9("postgres-replica")
+                try useIt()
+            }
+            try scene.system.waitUntilHealthy()
+            #expect(try LedgerTables(system: scene.system).movements(to: shop) == (5, 15))
+            try expectLedgerIsSound(scene.system)
+        }
+
+        @Test func `with the synchronous standby away payments are accepted, and settle when it is back`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let ids = try scene.system.whileFrozen("postgres-standby") {
+                let ids = try (1...10).map { amount in
+                    let accepted = try scene.client.pay(amount, from: world, to: shop, wait: nil)
+                    #expect(accepted.status == 202, "\(accepted)")
+                    return try #require(accepted.json.id.string)
+                }
+                // Long enough to have been decided; but a commit waits for the standby.
+                let waited = try scene.client.pay(1, from: world, to: shop, wait: 2)
+                #expect(waited.status == 202, "\(waited)")
+                #expect(try LedgerTables(system: scene.system).movements(to: shop).count == 0)
+                #expect(try scene.client.get("/v1/accounts/\(world)").status == 200)
+                return ids + [try #require(waited.json.id.string)]
+            }
+            for id in ids { #expect(try scene.final(id).status.string == "settled") }
+            try scene.system.waitUntilHealthy()
+            #expect(try LedgerTables(system: scene.system).movements(to: shop) == (11, 56))
+            try expectLedgerIsSound(scene.system)
+        }
+
+        @Test func `kill -9 of the primary under load: the worker goes on where it was`() throws {
+            let scene = try LoadedScene()
+            try scene.load.runUntil(more: 100)
+            try scene.system.kill9("postgres-primary")
+            // The log takes payments meanwhile.
+            try scene.load.runUntil(more: 100)
+            try scene.system.waitUntilHealthy(seconds: 90)
+            try scene.load.runUntil(more: 50)
+            try scene.load.finish(scene.system)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import Testing
+
+extension WholeSystem {
+    /// The log as an independent client reads it.
+    @Suite struct LogRecords {
+        @Test func `a record in the log is the canonical command under its headers`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            let body =
+                "{\"currency\":\"CZK\", \"amount\" : 15075,\"metadata\":{\"z\":\"1\",\"a\":\"\\u00e9\\n\"},\"expires_at\":\"2099-11-27T01:00:00+01:00\","
+                + "\"reference\":\"order\\/1\",\"credit\":\"\(shop)\",\"debit\":\"\(world)\"}"
+            let fields = ["Idempotency-Key": newKey(), "traceparent": trace]
+            let before = Date().timeIntervalSince1970
+            let accepted = try scene.client.send("POST", "/v1/payments", fields, body: body)
+            try #require(accepted.status == 202, "\(accepted)")
+            let id = try #require(accepted.json.id.string)
+            let record = try #require(try LogReader(scene.system).records().first { $0.headers["id"] == id })
+            #expect(
+                record.value == "{\"type\":\"pay\",\"debit\":\"\(world)\",\"credit\":\"\(shop)\",\"amount\":15075,\"currency\":\"CZK\","
+                    + "\"reference\":\"order/1\",\"metadata\":{\"a\":\"é\\n\",\"z\":\"1\"},\"expires_at\":\"2099-11-27T00:00:00.000000Z\"}")
+            let tenant = try LedgerTables(system: scene.system).rows("SELECT id, partition FROM sluice.tenant WHERE name = 'demo'")[0]
+            #expect(record.key == tenant[0])
+            #expect(record.partition == Int(tenant[1]))
+            #expect(record.headers["v"] == "1")
+            #expect(record.headers["tenant"] == tenant[0])
+            #expect(record.headers["traceparent"] == trace)
+            #expect(record.headers["fingerprint"]?.range(of: "^[0-9a-f]{32}$", options: .regularExpression) != nil)
+            let acceptedAt = (record.headers["accepted-at"].flatMap { Double($0) } ?? 0) / 1e6
+            #expect(acceptedAt >= before && acceptedAt <= Date().timeIntervalSince1970)
+            #expect(record.headers["reply-to"] == nil)
+            #expect(try LogReader(scene.system).records().filter { $0.headers["id"] == id }.count == 1)
+        }
+
+        @Test func `every acknowledged command is in the log, in the order of acceptance`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let clients = try ["gateway-a", "gateway-b"].map { try scene.system.client(at: $0) }
+            let ids = try (1...20).map { amount in
+                try #require(try clients[amount % 2].pay(amount, from: world, to: shop, wait: amount % 3 == 0 ? 5 : nil).json.id.string)
+            }
+            let records = try LogReader(scene.system).records()
+            let wanted = Set(ids)
+            #expect(records.compactMap { $0.headers["id"] }.filter(wanted.contains) == ids)
+            #expect(Set(records.filter { wanted.contains($0.headers["id"] ?? "") }.map(\.partition)).count == 1)
+        }
+    }
+}
+
+/// Reads `payments.commands` with kcat.
+struct LogReader {
+    struct Record {
+        let partition: Int
+        let key: String
+        let value: String
+        let headers: [String: String]
+    }
+
+    private let brokers: String
+
+    init(_ system: SystemUnderTest) { brokers = system.settings["SLUICE_KAFKA"] ?? "" }
+
+    /// All partitions from their beginning to where they end now; each in its order.
+    func records() throws -> [Record] {
+        let result = try run(
+            "/usr/bin/kcat",
+            [
+                "-C", "-b", brokers, "-t", "payments.commands", "-o", "beginning", "-e", "-q", "-J", "-X",
+                "receive.message.max.bytes=2000000000",
+            ])
+        guard result.code == 0 else { throw SystemUnderTest.Failure(description: "kcat: \(result.errors)") }
+        return result.output.split(separator: "\n").map { line in
+            let json = JSON(String(line))
+            // Names and values take turns.
+            let words = json.headers.list.compactMap(\.string)
+            var headers: [String: String] = [:]
+            for index in stride(from: 0, to: words.count - 1, by: 2) { headers[words[index]] = words[index + 1] }
+            return Record(
+                partition: json.partition.int ?? -1, key: json.key.string ?? "", value: json.payload.string ?? "", headers: headers)
+        }
+    }
+}

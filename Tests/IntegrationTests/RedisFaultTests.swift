@@ -1,0 +1,57 @@
+import Glibc
+import Testing
+
+extension WholeSystem {
+    /// Redis is a copy: without it everything is slower, and nothing is wrong.
+    @Suite struct RedisFaults {
+        @Test func `with Redis frozen reads and payments are answered, and rightly after it is back`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            #expect(try scene.client.pay(10, from: world, to: shop).status == 201)
+            _ = try scene.posted(shop)
+            let key = newKey()
+            let (id, revision) = try scene.system.whileFrozen("redis") {
+                let read = try scene.client.get("/v1/accounts/\(shop)")
+                #expect(read.status == 200, "\(read)")
+                #expect(read.json.posted.int == 10)
+                #expect(try scene.client.get("/v1/accounts/\(shop)/transactions").status == 200)
+                let payment = try scene.client.pay(5, from: world, to: shop, key: key)
+                // The worker's word does not come through: the gateway looks for the outcome when the wait ends, if not before.
+                #expect([201, 202].contains(payment.status), "\(payment)")
+                let id = try #require(payment.json.id.string)
+                let final = try scene.final(id)
+                #expect(final.status.string == "settled")
+                let revision = try #require(final.credit_result.revision.int)
+                #expect(try scene.posted(shop, minRevision: revision) == 15)
+                return (id, revision)
+            }
+            try scene.system.waitUntilHealthy()
+            #expect(try scene.posted(shop, minRevision: revision) == 15)
+            #expect(try scene.client.pay(5, from: world, to: shop, key: key).json.id.string == id)
+            // What Redis held from before the freeze is not believed for ever.
+            let isFresh = try eventually(seconds: 10) { try scene.client.get("/v1/accounts/\(shop)").json.posted.int == 15 }
+            #expect(isFresh)
+            try expectLedgerIsSound(scene.system)
+        }
+
+        @Test func `kill -9 of Redis under load fails no read and loses no payment`() throws {
+            let scene = try LoadedScene()
+            let shop = scene.load.credit
+            try scene.load.runUntil(more: 50)
+            try scene.system.kill9("redis")
+            for _ in 0..<40 {
+                let read = try scene.scene.client.get("/v1/accounts/\(shop)/balance")
+                #expect(read.status == 200, "\(read)")
+            }
+            try scene.load.runUntil(more: 100)
+            try scene.system.waitUntilHealthy()
+            try scene.load.runUntil(more: 50)
+            try scene.load.finish(scene.system)
+            let tables = LedgerTables(system: scene.system)
+            let sum = try tables.movements(to: shop).sum
+            let isRight = try eventually(seconds: 10) { try scene.scene.client.get("/v1/accounts/\(shop)/balance").json.posted.int == sum }
+            #expect(isRight)
+        }
+    }
+}

@@ -1,0 +1,179 @@
+import Foundation
+import Glibc
+import Testing
+
+/// The whole of Sluice with real servers, started by the built executable in a private folder.
+final class SystemUnderTest: Sendable {
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    /// The one that the suite runs against.
+    @TaskLocal static var current: SystemUnderTest?
+    static var shared: SystemUnderTest {
+        guard let current else { preconditionFailure("a test of the whole system stands outside of its suite") }
+        return current
+    }
+
+    /// Below /tmp, because as root PostgreSQL and nginx's workers are other users who must pass through.
+    let data: String
+    private let supervisor: GuardedProcess
+
+    /// One process as `sluice status --json` shows it.
+    struct Part: Decodable, Sendable {
+        let name: String
+        let pid: Int32?
+        let address: String
+        let admin: String?
+        let state: String
+        let restarts: Int
+    }
+
+    // MARK: Start and stop
+
+    init() throws {
+        var template = Array("/tmp/sluice-test-XXXXXX".utf8CString)
+        guard unsafe mkdtemp(&template) != nil else { throw Failure(description: "no private folder below /tmp") }
+        let folder = unsafe template.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
+        _ = unsafe chmod(folder, 0o755)
+        data = folder + "/data"
+        supervisor = try GuardedProcess(
+            try Self.executable(), ["up", "--data", data, "--port-base", "0", "--threads", "2"], output: folder + "/up.log")
+        var phase = ""
+        let isUp = eventually(seconds: 180) {
+            phase = self.phase
+            return phase == "running" || supervisor.exitCode != nil
+        }
+        guard isUp, phase == "running" else {
+            let log = text(of: folder + "/up.log")
+            stop()
+            throw Failure(description: "sluice up did not come up:\n\(log)")
+        }
+    }
+
+    /// Stops everything and removes the folder. What is left running is killed and told.
+    @discardableResult
+    func stop() -> [String] {
+        thawAll()
+        if supervisor.exitCode == nil { kill(supervisor.pid, SIGTERM) }
+        var problems: [String] = []
+        switch supervisor.waitForEnd(seconds: 60) {
+        case .some(0): break
+        case .some(let code): problems.append("sluice up ended with \(code):\n\(text(of: folder + "/up.log"))")
+        case nil:
+            problems.append("sluice up did not end within 60 s")
+            kill(supervisor.pid, SIGKILL)
+        }
+        let left = ProcessTree.mentioning(folder)
+        problems += left.map { "left running: \($0)" }
+        for line in left { if let pid = pid_t(line.prefix { $0 != ":" }) { kill(pid, SIGKILL) } }
+        if ProcessInfo.processInfo.environment["SLUICE_KEEP"] == nil { try? FileManager.default.removeItem(atPath: folder) }
+        return problems
+    }
+
+    private var folder: String { String(data.dropLast("/data".count)) }
+
+    /// `sluice` beside the tests' own program, or what SLUICE_EXECUTABLE names.
+    static func executable() throws -> String {
+        if let named = ProcessInfo.processInfo.environment["SLUICE_EXECUTABLE"] { return named }
+        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        // The tests are loaded by a program of the toolchain or are one: their bundle is among the arguments then.
+        for start in [own] + CommandLine.arguments {
+            let candidate = URL(fileURLWithPath: start).deletingLastPathComponent().path + "/sluice"
+            if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
+        }
+        throw Failure(description: "no executable sluice beside \(own): build it, or name it in SLUICE_EXECUTABLE")
+    }
+
+    private func text(of path: String) -> String {
+        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+
+    // MARK: What runs
+
+    private var phase: String {
+        struct State: Decodable { let phase: String }
+        let contents = FileManager.default.contents(atPath: data + "/state.json")
+        return contents.flatMap { try? JSONDecoder().decode(State.self, from: $0) }?.phase ?? ""
+    }
+
+    func parts() throws -> [Part] {
+        let result = try sluice(["status", "--json", "--data", data])
+        return try JSONDecoder().decode([Part].self, from: Data(result.output.utf8))
+    }
+
+    func part(_ name: String) throws -> Part {
+        guard let part = try parts().first(where: { $0.name == name }) else { throw Failure(description: "there is no \(name)") }
+        return part
+    }
+
+    func pid(_ name: String) throws -> pid_t {
+        guard let pid = try part(name).pid else { throw Failure(description: "\(name) does not run") }
+        return pid
+    }
+
+    /// Waits until `sluice status` says that every part is healthy.
+    func waitUntilHealthy(seconds: Double = 60, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        var last: [Part] = []
+        let isHealthy = try eventually(seconds: seconds, everyMilliseconds: 100) {
+            last = try parts()
+            return !last.isEmpty && last.allSatisfy { $0.state == "healthy" }
+        }
+        let others = last.filter { $0.state != "healthy" }.map { "\($0.name) is \($0.state)" }
+        try #require(isHealthy, "\(others)", sourceLocation: sourceLocation)
+    }
+
+    // MARK: Faults
+
+    /// `kill -9`; the supervisor starts it again.
+    func kill9(_ name: String) throws { kill(try pid(name), SIGKILL) }
+
+    /// Runs `body` while a part and all of its children are frozen. The kernel still takes connections and bytes for them.
+    func whileFrozen<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
+        let pid = try pid(name)
+        ProcessTree.freeze(pid)
+        defer { ProcessTree.thaw(pid) }
+        return try body()
+    }
+
+    private func thawAll() { for pid in ((try? parts()) ?? []).compactMap(\.pid) { ProcessTree.thaw(pid) } }
+
+    // MARK: Programs
+
+    /// Runs a command of the executable with this system's settings in its environment.
+    func sluice(_ arguments: [String], seconds: Int = 60) throws -> ProgramResult {
+        let settings = self.settings.filter { $0.key.hasPrefix("SLUICE_") }.map { "\($0.key)=\($0.value)" }
+        return try run("/usr/bin/env", settings + [try Self.executable()] + arguments, seconds: seconds)
+    }
+
+    /// What `settings.env` says: where the servers are.
+    var settings: [String: String] {
+        let lines = text(of: data + "/settings.env").split(separator: "\n").filter { !$0.hasPrefix("#") }
+        let pairs = lines.compactMap { line -> (String, String)? in
+            guard let equals = line.firstIndex(of: "=") else { return nil }
+            return (String(line[..<equals]), line[line.index(after: equals)...].trimmingCharacters(in: ["'"]))
+        }
+        return Dictionary(uniqueKeysWithValues: pairs)
+    }
+
+    /// The tail of a part's log, for messages.
+    func log(_ name: String, lines: Int = 20) -> String {
+        text(of: "\(data)/logs/\(name).log").split(separator: "\n").suffix(lines).joined(separator: "\n")
+    }
+
+    // MARK: Ways in
+
+    /// The first key of the tenant `demo`.
+    var demoKey: String { text(of: data + "/demo.key").trimmingCharacters(in: .whitespacesAndNewlines) }
+
+    func nginx() throws -> Endpoint { try Endpoint(part("nginx").address) }
+    func gateway(_ name: String) throws -> Endpoint { try Endpoint(part(name).address) }
+    func admin(_ name: String) throws -> Endpoint {
+        guard let address = try part(name).admin else { throw Failure(description: "\(name) has no admin listener") }
+        return try Endpoint(address)
+    }
+    /// The Unix socket of one thread of a gateway, which nginx uses.
+    func gatewaySocket(_ name: String, thread: Int) -> Endpoint { .unix(path: "\(data)/run/edge/\(name).\(thread)") }
+
+    /// A client with the first key, through nginx.
+    func client() throws -> APIClient { APIClient(try nginx(), key: demoKey) }
+    func client(at gateway: String) throws -> APIClient { APIClient(try self.gateway(gateway), key: demoKey) }
+}
