@@ -60,7 +60,8 @@ let package = Package(
     name: "sluice",
     products: [.executable(name: "sluice", targets: ["sluice"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // CShims
@@ -113,6 +114,10 @@ let package = Package(
             "Worker",
             ["Store", "Server", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
         module("Broker", ["Loop", "Bytes", "Telemetry", "CSystem", "CBroker"]),
+        .target(
+            name: "Bench",
+            dependencies: ["Loop", "HTTP1", "Bytes", "Telemetry", "CSystem", .product(name: "Histogram", package: "hdrhistogram-swift")],
+            path: "Sources/Bench", swiftSettings: strict),
         module("Standalone", ["Loop", "Bytes", "Telemetry", "CSystem"]),
         module(
             "Operate", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
@@ -120,7 +125,8 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Gateway", "Worker", "Broker", "Standalone", "Operate", "Redis", "Postgres", "Kafka", "Loop", "Telemetry", "CJemalloc",
+                "Gateway", "Worker", "Broker", "Bench", "Standalone", "Operate", "Redis", "Postgres", "Kafka", "Loop", "Telemetry",
+                "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/sluice", swiftSettings: strict),
@@ -146,6 +152,7 @@ let package = Package(
             "OperateTests",
             ["TestSupport", "Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
         tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"], exclude: ["Harness"]),
+        tests("BenchTests", ["Bench", "Server", "Loop", "HTTP1", "Bytes", "Telemetry"]),
         tests("StandaloneTests", ["Standalone"]),
         tests("IntegrationTests", ["CSystem"]),
     ],

@@ -21,8 +21,11 @@ public final class LoopTimer {
     deinit { if let event = unsafe event { unsafe event_free(event) } }
 
     /// Fires once after the time given, 0 or more; replaces an earlier arming.
-    public func arm(afterMilliseconds milliseconds: Int) {
-        var interval = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
+    public func arm(afterMilliseconds milliseconds: Int) { arm(afterMicroseconds: milliseconds * 1000) }
+
+    /// The same for times below a millisecond, which the loop keeps to within the kernel's timer slack.
+    public func arm(afterMicroseconds microseconds: Int) {
+        var interval = timeval(tv_sec: microseconds / 1_000_000, tv_usec: microseconds % 1_000_000)
         let code = unsafe event_add(event, &interval)
         precondition(code == 0, "libevent refused a timer")
         isArmed = true

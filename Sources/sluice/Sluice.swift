@@ -10,5 +10,6 @@ struct Sluice: ParsableCommand {
             UpCommand.self, DownCommand.self, StatusCommand.self,
             BrokerCommand.self, GatewayCommand.self, WorkerCommand.self,
             MigrateCommand.self, KeysCommand.self, SubmitCommand.self, AuditCommand.self,
+            BenchCommand.self,
         ])
 }
