@@ -23,6 +23,9 @@ final class Publisher {
         var outstanding: Int
     }
 
+    private static let holdOffFirstMilliseconds = 50
+    private static let holdOffLastMilliseconds = 2_000
+
     let repliesTold = Counter()
     let failures = Counter()
 
@@ -39,11 +42,26 @@ final class Publisher {
     private var firstBatch = 0
     private var owed: [AccountKey: Account] = [:]
     private var mustEmpty = false
+    /// Owed values that were sent again and are not answered: still owed as far as confirming goes.
+    private var debtInFlight = 0
+    /// Redis answered an error to what is owed: the next try is the timer's.
+    private var isHeldOff = false
+    private var holdOffMilliseconds = holdOffFirstMilliseconds
+    private var retryTimer: LoopTimer?
+    private let loop: EventLoop
+    /// When the next error may be logged; the counter has them all.
+    private var nextLogNanoseconds: UInt64 = 0
     private var jitter = SystemRandomNumberGenerator()
 
     init(loop: EventLoop, configuration: RedisConfiguration, limits: WorkerLimits, onPublished: @escaping ([Int32: Int64]) -> Void) {
+        self.loop = loop
         self.limits = limits
         self.onPublished = onPublished
+        retryTimer = LoopTimer(loop: loop) { [unowned self] in
+            isHeldOff = false
+            settleDebt()
+            confirm()
+        }
         session = RedisSession(
             loop: loop, configuration: configuration,
             onReply: { [unowned self] token, result in answered(token, result) },
@@ -56,16 +74,23 @@ final class Publisher {
     var isReady: Bool { session?.isReady ?? false }
     /// Accounts whose latest value Redis does not have.
     var owedAccounts: Int { owed.count }
+    private var hasDebt: Bool { !owed.isEmpty || mustEmpty || debtInFlight > 0 }
+    /// Batches that are told apart and not confirmed.
+    var unconfirmedBatches: Int { sent.count }
 
-    func close() { session?.close() }
+    func close() {
+        retryTimer?.cancel()
+        session?.close()
+    }
 
     /// Publishes what a batch came to.
     func publish(
         accounts: [Account], tellings: [Telling], payments: [Payment], deadLetters: [(id: OperationID, replyTo: String)],
         reach: [Int32: Int64]
     ) {
-        // While Redis is away batches are not told apart: they are confirmed together, and a long outage costs no memory.
-        if isReady || sent.isEmpty {
+        // While Redis is away, or refuses what is owed, batches are not told apart: they are confirmed together, and a long
+        // outage costs no memory.
+        if sent.isEmpty || (isReady && !hasDebt) {
             sent.append(Sent(reach: reach, outstanding: 0))
         } else {
             sent[sent.count - 1].reach.merge(reach) { max($0, $1) }
@@ -153,6 +178,7 @@ final class Publisher {
             return false
         }
         pending[nextToken] = what
+        if case .account(_, batch: -1) = what { debtInFlight += 1 }
         nextToken += 1
         if batch >= firstBatch, batch - firstBatch < sent.count { sent[batch - firstBatch].outstanding += 1 }
         return true
@@ -166,22 +192,45 @@ final class Publisher {
         switch result {
         case .reply(let reply):
             worked = reply.kind != .error
-            if !worked { Log.error("redis refused a value", .text("error", reply.text)) }
+            if !worked { logRefusal(reply.text) }
         case .failure: worked = false
         }
         if !worked { failures.add() }
         switch what {
         case .account(let account, let batch):
-            if !worked { owe(account) }
+            if batch == -1 { debtInFlight -= 1 }
+            if worked {
+                holdOffMilliseconds = Self.holdOffFirstMilliseconds
+            } else {
+                owe(account)
+                holdOff()
+            }
             done(batch)
         case .other(let batch): done(batch)
         case .emptying:
             if worked {
                 mustEmpty = false
                 settleDebt()
+            } else {
+                holdOff()
             }
         }
         confirm()
+    }
+
+    /// Leaves what is owed for a while: a server that refuses a value (full, a replica now, loading) refuses it again at once.
+    private func holdOff() {
+        guard !isHeldOff, isReady else { return }
+        isHeldOff = true
+        retryTimer?.arm(afterMilliseconds: holdOffMilliseconds)
+        holdOffMilliseconds = min(Self.holdOffLastMilliseconds, holdOffMilliseconds * 2)
+    }
+
+    /// At most one line a second.
+    private func logRefusal(_ error: String) {
+        guard loop.nowNanoseconds >= nextLogNanoseconds else { return }
+        nextLogNanoseconds = loop.nowNanoseconds + 1_000_000_000
+        Log.error("redis refused a value", .text("error", error), .integer("owed_accounts", owed.count))
     }
 
     private func done(_ batch: Int) {
@@ -199,7 +248,7 @@ final class Publisher {
 
     /// Writes what is owed; called when Redis is back and as long as there is something.
     private func settleDebt() {
-        guard let session, session.isReady else { return }
+        guard let session, session.isReady, !isHeldOff else { return }
         if mustEmpty {
             guard !pending.values.contains(where: { if case .emptying = $0 { true } else { false } }) else { return }
             command.begin(argumentCount: 1)
@@ -216,7 +265,7 @@ final class Publisher {
 
     /// Batches from the front whose every value is there, with nothing owed from before.
     private func confirm() {
-        if !owed.isEmpty || mustEmpty {
+        if hasDebt {
             if pending.isEmpty { settleDebt() }
             return
         }

@@ -36,6 +36,7 @@ local function unmark(keys, args)
     return redis.call('DEL', keys[1])
 end
 
-redis.register_function('sluice_put', put)
+-- A full Redis refuses fills, which only keep it full. It never refuses what is newer: the old balance would be shown until it expires.
+redis.register_function { function_name = 'sluice_put', callback = put, flags = { 'allow-oom' } }
 redis.register_function('sluice_fill', fill)
-redis.register_function('sluice_unmark', unmark)
+redis.register_function { function_name = 'sluice_unmark', callback = unmark, flags = { 'allow-oom' } }

@@ -1,0 +1,141 @@
+import Ledger
+import Loop
+import Redis
+import Testing
+
+@testable import Worker
+
+@Suite struct PublisherTests {
+    let loop = EventLoop()
+
+    func account(_ revision: Int64) -> Account {
+        Account(
+            key: AccountKey(tenant: TenantID(1), account: AccountID("alice")!), number: 1, currency: Currency("EUR")!, kind: .normal,
+            overdraftLimit: 0, revision: revision, openedAt: Timestamp(microseconds: 0), changedAt: Timestamp(microseconds: 0))
+    }
+
+    /// Runs the loop for so long.
+    func run(milliseconds: Int) {
+        let timer = LoopTimer(loop: loop) { loop.stop() }
+        timer.arm(afterMilliseconds: milliseconds)
+        withExtendedLifetime(timer) { loop.run() }
+    }
+
+    @Test func `what Redis refuses is sent again with waits, costs no memory and does not count as published`()
+        throws
+    {
+        let server = try ScriptedRedis(loop: loop)
+        var refuses = true
+        server.answer = { command in
+            if command.first == "FCALL" { return refuses ? "-OOM command not allowed\r\n" : ":2\r\n" }
+            return "+OK\r\n"
+        }
+        var published: [Int32: Int64] = [:]
+        let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: WorkerLimits()) {
+            published.merge($0) { max($0, $1) }
+        }
+        defer { publisher.close() }
+        while !publisher.isReady { run(milliseconds: 5) }
+        let before = server.commandCount
+        for revision in 1...5 as ClosedRange<Int64> {
+            publisher.publish(accounts: [account(revision)], tellings: [], payments: [], deadLetters: [], reach: [0: revision])
+            run(milliseconds: 100)
+        }
+        // Five of the batches, and a handful of repeats at 50, 100, 200 ... milliseconds.
+        #expect(server.commandCount - before <= 12)
+        #expect(publisher.owedAccounts == 1)
+        #expect(publisher.unconfirmedBatches <= 2)
+        #expect(published.isEmpty)
+
+        refuses = false
+        run(milliseconds: 2_200)
+        #expect(publisher.owedAccounts == 0)
+        #expect(published == [0: 5])
+    }
+
+    @Test func `a Redis that refuses to be emptied is asked again with waits`() throws {
+        let server = try ScriptedRedis(loop: loop)
+        var emptied = 0
+        server.answer = { command in
+            guard command.first == "FLUSHDB" else { return "+OK\r\n" }
+            emptied += 1
+            return emptied < 3 ? "-READONLY You can't write against a read only replica.\r\n" : "+OK\r\n"
+        }
+        let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: WorkerLimits()) { _ in }
+        defer { publisher.close() }
+        publisher.emptyCache()
+        while !publisher.isReady { run(milliseconds: 5) }
+        run(milliseconds: 20)
+        #expect(emptied == 1)
+        run(milliseconds: 500)
+        #expect(emptied == 3)
+    }
+}
+
+/// A Redis on the test's own loop that answers what the test says; one connection at a time.
+private final class ScriptedRedis {
+    let address: SocketAddress
+    var answer: ([String]) -> String = { _ in "+OK\r\n" }
+    private(set) var commandCount = 0
+    private let loop: EventLoop
+    private let connected: Connected
+    private let listener: Listener
+
+    private final class Connected {
+        var accept: (CInt) -> Void = { _ in }
+        var watch: DescriptorWatch?
+        var unread: [UInt8] = []
+    }
+
+    init(loop: EventLoop) throws {
+        self.loop = loop
+        let connected = Connected()
+        self.connected = connected
+        listener = try Listener(loop: loop, address: .tcp(address: "127.0.0.1", port: 0)) { connected.accept($0) }
+        address = listener.address
+        connected.accept = { [unowned self] descriptor in
+            connected.watch = DescriptorWatch(loop: self.loop, descriptor: descriptor) { [unowned self] _ in read() }
+            connected.watch?.interest = .read
+        }
+    }
+
+    deinit {
+        guard let watch = connected.watch else { return }
+        watch.cancel()
+        Descriptors.close(watch.descriptor)
+    }
+
+    private func read() {
+        guard let watch = connected.watch else { return }
+        guard case .transferred = Descriptors.receive(watch.descriptor, into: &connected.unread, limit: 65_536) else {
+            watch.interest = []
+            return
+        }
+        var replies = ""
+        while let command = nextCommand() {
+            commandCount += 1
+            replies += command.first == "PING" ? "+PONG\r\n" : answer(command)
+        }
+        _ = Descriptors.send(watch.descriptor, Array(replies.utf8).span)
+    }
+
+    /// Takes the next whole command from the front of what was read.
+    private func nextCommand() -> [String]? {
+        let unread = connected.unread
+        var cursor = 0
+        func number() -> Int? {
+            guard cursor < unread.count, let end = unread[cursor...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+            defer { cursor = end + 1 }
+            return Int(String(decoding: unread[(cursor + 1)..<(end - 1)], as: UTF8.self))
+        }
+        guard let count = number() else { return nil }
+        var arguments: [String] = []
+        for _ in 0..<count {
+            guard let length = number(), cursor + length + 2 <= unread.count else { return nil }
+            arguments.append(String(decoding: unread[cursor..<(cursor + length)], as: UTF8.self))
+            cursor += length + 2
+        }
+        connected.unread.removeFirst(cursor)
+        return arguments
+    }
+}
