@@ -25,6 +25,13 @@ struct LogRecord: Sendable {
         let value: [UInt8]
         /// A JSON object of texts.
         let headers: String
+
+        /// As little as can be stored of it, for one that was refused even as a dead letter. The record itself stays in the log.
+        var bare: Unreadable {
+            Unreadable(reason: Self.bareReason, tenant: tenant, operation: operation, replyTo: replyTo, key: [], value: [], headers: "{}")
+        }
+        var isBare: Bool { reason == Self.bareReason }
+        private static let bareReason = "it could not be stored as a dead letter either: see the log at this offset"
     }
 
     var isUnreadable: Bool {

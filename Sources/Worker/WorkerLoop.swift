@@ -136,7 +136,7 @@ final class WorkerLoop {
         }
         if isPaused, machine.queuedRecords <= options.limits.queuedRecordsResume {
             isPaused = false
-            for partition in machine.partitions.keys { consumer?.resume(partition: partition) }
+            for (number, partition) in machine.partitions where partition.stopReason == nil { consumer?.resume(partition: number) }
         }
     }
 
@@ -361,8 +361,8 @@ final class WorkerLoop {
         if let unassignedReason { problems.append(unassignedReason) }
         if let logProblem { problems.append(logProblem) }
         if let problem = machine.databaseProblem { problems.append("database: \(problem)") }
-        for (number, partition) in machine.partitions.sorted(by: { $0.key < $1.key }) {
-            if let reason = partition.stopReason { problems.append("partition \(number) is stopped: \(reason)") }
+        for (number, reason) in machine.stopReasons.sorted(by: { $0.key < $1.key }) {
+            problems.append("partition \(number) is stopped: \(reason)")
         }
         if problems.isEmpty, !machine.isEverythingRunning { problems.append("partitions are being taken over") }
         if isStopping { problems.append("stopping") }

@@ -37,32 +37,13 @@ struct WorkerMachine {
         case next
     }
 
-    /// What follows for a partition, told to the driver in order.
-    enum Notice: Equatable {
-        case start(partition: Int32, offset: Int64)
-        case stopped(partition: Int32, reason: String)
-        /// Redis holds values that nobody can mend one by one.
-        case emptyCache
-    }
-
-    struct Partition: Equatable {
-        var grant: PartitionGrant
-        /// The first offset that is not applied, as far as this owner knows.
-        var next: Int64
-        var published: Int64
-        var lastDecidedAt: Timestamp
-        /// Of the last records, oldest first: unreadable or not.
-        var poison: [Bool] = []
-        /// Records below it are in `poison` already: a batch that is tried again is not counted again.
-        var poisonCountedBelow: Int64 = 0
-        var stopReason: String?
-    }
-
     let limits: WorkerLimits
     /// The log that is being read; set by the first assignment.
     private(set) var logIncarnation = ""
     private(set) var phase = Phase.idle
     private(set) var partitions: [Int32: Partition] = [:]
+    /// Partitions that were assigned and that the database knows nothing of.
+    private var withoutRow: Set<Int32> = []
     private(set) var notices: [Notice] = []
     /// The batch that is under way; nil unless processing, republishing, checking or waiting to check.
     private(set) var batch: Batch?
@@ -81,7 +62,14 @@ struct WorkerMachine {
 
     var queuedRecords: Int { queue.count - head }
     /// Partitions that were assigned and are not running: acquiring, or stopped for a reason.
-    var isEverythingRunning: Bool { toAcquire.isEmpty && partitions.values.allSatisfy { $0.stopReason == nil } && !isAcquiring }
+    var isEverythingRunning: Bool { toAcquire.isEmpty && stopReasons.isEmpty && !isAcquiring }
+    /// Why partitions that were assigned stand still.
+    var stopReasons: [Int32: String] {
+        var reasons = partitions.compactMapValues(\.stopReason)
+        for number in withoutRow { reasons[number] = Self.noRowReason }
+        return reasons
+    }
+    private static let noRowReason = "it has no row in sluice.kafka_offset: run `sluice migrate`, then start the worker anew"
     private var isAcquiring: Bool {
         switch phase {
         case .acquiring, .waiting(.acquire): true
@@ -111,6 +99,7 @@ struct WorkerMachine {
         let gone = Set(revoked)
         toAcquire.removeAll { gone.contains($0) }
         for partition in gone { partitions[partition] = nil }
+        withoutRow.subtract(gone)
         queue = queue[head...].filter { !gone.contains($0.position.partition) }
         head = 0
         switch phase {
@@ -124,11 +113,12 @@ struct WorkerMachine {
         }
     }
 
-    /// False while a transaction that touches revoked partitions may still commit.
+    /// False while a transaction that touches revoked partitions may still commit: a batch, or a take-over that would end the
+    /// epoch of the next owner.
     var mayFinishRevocation: Bool {
         switch phase {
-        case .processing: false
-        case .idle, .acquiring, .republishing, .checking, .checkDue, .waiting: true
+        case .processing, .acquiring: false
+        case .idle, .republishing, .checking, .checkDue, .waiting: true
         }
     }
 
@@ -152,7 +142,8 @@ struct WorkerMachine {
         succeeded()
         for number in wanted {
             guard let grant = grants.first(where: { $0.partition == number }) else {
-                notices.append(.stopped(partition: number, reason: "it has no row in sluice.kafka_offset: run `sluice migrate`"))
+                withoutRow.insert(number)
+                notices.append(.stopped(partition: number, reason: Self.noRowReason))
                 continue
             }
             start(grant)
@@ -172,11 +163,13 @@ struct WorkerMachine {
             notices.append(.stopped(partition: number, reason: reason))
             return
         }
+        var first = grant.publishedOffset
         if grant.nextOffset - grant.publishedOffset > limits.republishedRecordsMax {
-            partition.published = grant.nextOffset
+            // The debt stands until Redis was emptied: an owner that dies before that leaves it to the next one.
+            first = grant.nextOffset
             notices.append(.emptyCache)
         }
-        notices.append(.start(partition: number, offset: partition.published))
+        notices.append(.start(partition: number, offset: first))
     }
 
     /// The batch is stored; its partitions are at its end.
@@ -221,7 +214,7 @@ struct WorkerMachine {
     mutating func failed(_ reason: String, dataRefused: Bool, jitter: Double) -> Action {
         databaseProblem = reason
         switch phase {
-        case .processing where dataRefused: return refused(reason)
+        case .processing where dataRefused: return refused(reason, jitter)
         case .processing: return wait(then: .check(batch.map { $0.reach.keys.sorted() } ?? []), jitter)
         case .republishing:
             requeueBatch()
@@ -233,17 +226,35 @@ struct WorkerMachine {
     }
 
     /// Data refused: halve the batch until the record that is to blame stands alone, and make that a dead letter.
-    private mutating func refused(_ reason: String) -> Action {
-        guard var refused = batch else { return .wait(milliseconds: limits.backoffFirstMilliseconds) }
-        if refused.records.count == 1, case .command(let command) = refused.records[0].content {
-            refused.records[0].content = .unreadable(.init(command: command, reason: "the ledger refused it: \(reason)"))
+    private mutating func refused(_ reason: String, _ jitter: Double) -> Action {
+        guard var refused = batch else { return wait(then: .next, jitter) }
+        let partitions = refused.reach.keys.sorted()
+        if refused.records.count == 1 {
+            let position = refused.records[0].position
+            switch refused.records[0].content {
+            case .command(let command):
+                refused.records[0].content = .unreadable(.init(command: command, reason: "the ledger refused it: \(reason)"))
+                // It was counted as a good one, with the batch it came in.
+                self.partitions[position.partition]?.poison.noteRefused()
+                stopIfPoisoned(position)
+            case .unreadable(let letter) where !letter.isBare: refused.records[0].content = .unreadable(letter.bare)
+            // Nothing of it is left that could be refused: it is not the data.
+            case .unreadable, .unknownVersion: return wait(then: .check(partitions), jitter)
+            }
             batch = refused
         }
         batchLimit = max(1, refused.records.count / 2)
         // What the book knows may be wrong now; where the partitions stand is not in doubt, but asking is cheap and one way.
-        let partitions = refused.reach.keys.sorted()
         phase = .checking(partitions)
         return .check(partitions)
+    }
+
+    private mutating func stopIfPoisoned(_ position: LogPosition) {
+        guard let poison = partitions[position.partition]?.poison, poison.unreadable > limits.poisonMax else { return }
+        stop(
+            position.partition,
+            "more than \(limits.poisonMax) of the last \(limits.poisonWindow) records are unreadable, at offset \(position.offset): this is a bad deploy, not bad data"
+        )
     }
 
     private mutating func wait(then resume: Resume, _ jitter: Double) -> Action {
@@ -364,17 +375,12 @@ struct WorkerMachine {
 
     /// Counts unreadable records; true when there were too many and the partition was stopped.
     private mutating func notePoison(_ record: LogRecord, _ number: Int32) -> Bool {
-        guard var partition = partitions[number], record.position.offset >= partition.poisonCountedBelow else { return false }
-        partition.poisonCountedBelow = record.position.offset + 1
-        partition.poison.append(record.isUnreadable)
-        if partition.poison.count > limits.poisonWindow { partition.poison.removeFirst() }
-        partitions[number] = partition
-        guard record.isUnreadable, partition.poison.count(where: { $0 }) > limits.poisonMax else { return false }
-        stop(
-            number,
-            "more than \(limits.poisonMax) of the last \(limits.poisonWindow) records are unreadable, at offset \(record.position.offset): this is a bad deploy, not bad data"
-        )
-        return true
+        guard
+            partitions[number]?.poison.note(isUnreadable: record.isUnreadable, at: record.position.offset, window: limits.poisonWindow)
+                == true, record.isUnreadable
+        else { return false }
+        stopIfPoisoned(record.position)
+        return partitions[number]?.stopReason != nil
     }
 
     /// The advances that the batch under way stores with it.

@@ -80,6 +80,21 @@ import Wire
             return
         }
         #expect(reason.contains("sluice migrate"))
+        #expect(!machine.isEverythingRunning)
+        #expect(machine.stopReasons.keys.sorted() == [0])
+        machine.revoked([0])
+        #expect(machine.stopReasons.isEmpty)
+    }
+
+    @Test func `a take-over under way holds the revocation up: it would end the next owner's epoch`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.assigned([0], logIncarnation: log)
+        _ = machine.next()
+        machine.revoked([0])
+        #expect(!machine.mayFinishRevocation)
+        machine.granted([grant(0)])
+        #expect(machine.mayFinishRevocation)
+        #expect(machine.partitions.isEmpty && machine.takeNotices().isEmpty)
     }
 
     @Test func `a batch moves its partitions from where they were to behind its last record`() {
@@ -133,6 +148,10 @@ import Wire
         _ = machine.next()
         machine.granted([grant(0, next: 100, published: 80)])
         #expect(machine.takeNotices() == [.emptyCache, .start(partition: 0, offset: 100)])
+        // Until Redis was emptied the debt is stored on, for the owner after this one.
+        machine.received(record(0, 100))
+        _ = machine.next()
+        #expect(machine.advances(decidedAt: Timestamp(microseconds: 0)).first?.publishedOffset == 80)
     }
 
     @Test func `a lost connection is followed by a wait, a check and the same batch again`() {
@@ -206,6 +225,58 @@ import Wire
         }
         #expect(dead == [bad])
         #expect(applied == Array(0..<8))
+    }
+
+    /// Refuses the batch under way as the database would, and lets the machine find out where it stands.
+    func refuse(_ machine: inout WorkerMachine) {
+        #expect(machine.failed("23514", dataRefused: true, jitter: 0) == .check([0]))
+        machine.placed([PartitionPlace(partition: 0, nextOffset: machine.partitions[0]?.next ?? -1, epoch: 1)])
+    }
+
+    @Test func `a ledger that refuses too many records stops the partition: accepted payments do not all become dead letters`() {
+        var limits = WorkerLimits()
+        limits.poisonMax = 2
+        var machine = running(limits)
+        for offset in 0..<64 { machine.received(record(0, Int64(offset))) }
+        var dead: [Int64] = []
+        for _ in 0..<200 {
+            guard machine.next() == .process else { break }
+            let records = machine.batch?.records ?? []
+            if records.allSatisfy(\.isUnreadable) {
+                dead += records.map(\.position.offset)
+                store(&machine)
+            } else {
+                refuse(&machine)
+            }
+        }
+        #expect(dead == [0, 1])
+        #expect(machine.partitions[0]?.next == 2)
+        guard case .stopped(0, let reason) = machine.takeNotices().last else {
+            Issue.record("not stopped")
+            return
+        }
+        #expect(reason.contains("bad deploy"))
+    }
+
+    @Test func `a dead letter that is refused is stored bare, and after that tried again with waits`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        for _ in 0..<2 {
+            #expect(machine.next() == .process)
+            refuse(&machine)
+        }
+        #expect(machine.next() == .process)
+        guard case .unreadable(let letter) = machine.batch?.records.first?.content else {
+            Issue.record("no dead letter")
+            return
+        }
+        #expect(letter.isBare && letter.value.isEmpty && letter.operation == OperationID(high: 0, low: 0))
+        guard case .wait = machine.failed("23514", dataRefused: true, jitter: 0) else {
+            Issue.record("no wait: a loop without end at full speed")
+            return
+        }
+        machine.waited()
+        #expect(machine.next() == .check([0]))
     }
 
     @Test func `too many unreadable records stop the partition, and a retried batch is not counted twice`() {
