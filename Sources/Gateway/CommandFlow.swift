@@ -153,6 +153,8 @@ struct CommandFlow: Equatable {
         case (.reading, .outcome), (.verifying, .outcome): return finish(.everybody(.outcome))
         case (.lookingUp, .conflict), (.reading, .conflict), (.verifying, .conflict), (.verifying, .nothing): return finishReused()
         case (.lookingUp, .nothing): return isOtherRequest ? finishReused() : produce()
+        // The read began before the worker's word came, and may not have asked the primary.
+        case (.reading, .nothing) where wasToldReused: return lookUp(.verifying)
         case (.reading, .nothing):
             phase = .parked
             return Reaction(answers: .impatient)
@@ -195,8 +197,8 @@ struct CommandFlow: Equatable {
             return Reaction()
         case .parked: return lookUp(.verifying)
         case .reading:
-            // The read that is under way answers this as well.
-            phase = .verifying
+            // The read that is under way may answer this as well.
+            wasToldReused = true
             return Reaction()
         case .marking, .lookingUp, .told, .verifying, .finished: return Reaction()
         }

@@ -20,8 +20,6 @@ final class PaymentRead {
     fileprivate var deadline: UInt64 = 0
     /// The body of a payment in processing, from its marker; empty for none.
     fileprivate var processing: [UInt8] = []
-    /// Whether Redis could not say if there is a marker.
-    fileprivate var lacksCache = false
     fileprivate var hasAskedDatabase = false
 
     fileprivate init(ticket: RequestTicket, tenant: TenantID, id: OperationID) {
@@ -35,13 +33,19 @@ final class PaymentRead {
 ///
 /// The replica is asked although there is a marker: a marker outlives the value of a payment that was decided long ago.
 final class PaymentReads {
+    /// The tenant is part of it: who asks for another's payment finds nothing, and must not find it for the other.
+    private struct Place: Hashable {
+        let tenant: TenantID
+        let id: OperationID
+    }
+
     private let loop: EventLoop
     private let limits: GatewayLimits
     private let responder: Responder
     private let cache: Cache
     private let pool: ReplicaPool
     private let counters: GatewayCounters
-    private var flights = Flights<OperationID, PaymentRead>()
+    private var flights = Flights<Place, PaymentRead>()
     private var polls = DeadlineQueue<PaymentRead>()
     private var body: [UInt8] = []
     private var isDraining = false
@@ -71,19 +75,12 @@ final class PaymentReads {
     }
 
     private func askCache(_ read: PaymentRead) {
-        if !cache.getPayment(read.id, of: read.tenant, for: read) {
-            read.lacksCache = true
-            askReplica(read)
-        }
+        if !cache.getPayment(read.id, of: read.tenant, for: read) { askReplica(read) }
     }
 
     /// Redis's answer: the value and the marker.
     func answered(_ read: PaymentRead, _ result: RedisResult) {
-        guard case .reply(let reply) = result, reply.kind == .array, reply.count == 2 else {
-            read.lacksCache = true
-            return askReplica(read)
-        }
-        read.lacksCache = false
+        guard case .reply(let reply) = result, reply.kind == .array, reply.count == 2 else { return askReplica(read) }
         if reply[0].kind == .string, let value = CacheValue(reply[0].bytes), value.kind == .body {
             counters.cacheHits.add()
             return show(read, revision: value.revision, body: value.body)
@@ -100,33 +97,28 @@ final class PaymentReads {
 
     private func askReplica(_ read: PaymentRead) {
         read.hasAskedDatabase = true
-        guard flights.join(read.id, read) else { return counters.sharedMisses.add() }
+        let place = Place(tenant: read.tenant, id: read.id)
+        guard flights.join(place, read) else { return counters.sharedMisses.add() }
         counters.cacheMisses.add()
-        let id = read.id
-        let queries = [ReadQueries.payment(id, of: read.tenant)]
-        if !pool.execute(queries, completion: { [unowned self] result in landed(id, result) }) { landed(id, .failure(.notReady)) }
+        let queries = [ReadQueries.payment(place.id, of: place.tenant)]
+        if !pool.execute(queries, completion: { [unowned self] result in landed(place, result) }) { landed(place, .failure(.notReady)) }
     }
 
-    private func landed(_ id: OperationID, _ result: Result<[Rows], PostgresError>) {
-        let reads = flights.land(id)
+    private func landed(_ place: Place, _ result: Result<[Rows], PostgresError>) {
+        let reads = flights.land(place)
         guard case .success(let answers) = result else {
             for read in reads { refuse(read, .noDatabase) }
             return
         }
         for read in reads {
-            // Those who share a flight ask for one id, and an id is of one tenant; who is not that tenant gets nothing.
             guard !answers[0].isEmpty else {
                 if mayWait(read) { wait(read) } else { showUndecided(read) }
                 continue
             }
             let payment = PaymentColumns.payment(answers[0], 0)
-            guard payment.tenant == read.tenant else {
-                refuse(read, Problem(.notFound))
-                continue
-            }
             body.removeAll(keepingCapacity: true)
             body.append(payment)
-            cache.fillPayment(id, of: payment.tenant, revision: payment.revision, body: body.span)
+            cache.fillPayment(place.id, of: place.tenant, revision: payment.revision, body: body.span)
             show(read, revision: payment.revision, body: body.span)
         }
     }
@@ -155,8 +147,9 @@ final class PaymentReads {
     private func showUndecided(_ read: PaymentRead) {
         let processing = read.processing
         if !processing.isEmpty { return show(read, revision: 0, body: processing.span) }
-        guard read.lacksCache else { return refuse(read, Problem(.notFound)) }
-        let detail = "the payment is not decided, or does not exist: nobody can tell which at the moment"
+        // Never a plain "not found": that Redis has no marker proves nothing (it was full, it was restarted empty, the marker has
+        // expired while the standby was away), and who believes it pays again under another key.
+        let detail = "no such payment is decided: it may not exist, or it was accepted and is still to be decided"
         refuse(read, Problem(.paymentNotVisibleYet, detail: detail, paymentID: read.id))
     }
 

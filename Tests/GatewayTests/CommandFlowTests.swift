@@ -175,7 +175,7 @@ private let events: [Event] =
             (.found(.conflict), .finished, Reaction(answers: .everybody(.keyReused), marker: .drop)),
             (.found(.nothing), .parked, Reaction(answers: .impatient)),
             (.decided, .finished, Reaction(answers: .everybody(.outcome))),
-            (.toldReused, .verifying, Reaction()),
+            (.toldReused, .reading, Reaction()),
             (.draining, .finished, Reaction(answers: .everybody(.accepted))),
         ],
         "verifying another's key": [
