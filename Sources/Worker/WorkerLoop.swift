@@ -21,6 +21,10 @@ final class WorkerLoop {
     private var retryTimer: LoopTimer?
     private var statusTimer: LoopTimer?
     private var jitter = SystemRandomNumberGenerator()
+    /// When the batch under way was begun.
+    private var batchStart: UInt64 = 0
+    /// A batch that takes longer is a reason not to be ready.
+    private static let batchSlowNanoseconds: UInt64 = 2_000_000_000
     private var isPaused = false
     private var isRevoking = false
     private var isStopping = false
@@ -202,6 +206,7 @@ final class WorkerLoop {
     private func process() {
         guard let batch = machine.batch else { return }
         let start = loop.nowNanoseconds
+        batchStart = start
         let questions = Questions(batch, knownTo: book)
         var queries: [Query] = []
         if !questions.ids.isEmpty { queries.append(LearnQueries.priorDecisions(of: questions.ids)) }
@@ -361,6 +366,9 @@ final class WorkerLoop {
         if let unassignedReason { problems.append(unassignedReason) }
         if let logProblem { problems.append(logProblem) }
         if let problem = machine.databaseProblem { problems.append("database: \(problem)") }
+        if machine.phase == .processing, loop.nowNanoseconds - batchStart > Self.batchSlowNanoseconds {
+            problems.append("a batch is not stored yet: does the database answer, and its synchronous standby?")
+        }
         for (number, reason) in machine.stopReasons.sorted(by: { $0.key < $1.key }) {
             problems.append("partition \(number) is stopped: \(reason)")
         }

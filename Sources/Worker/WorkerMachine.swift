@@ -274,7 +274,6 @@ struct WorkerMachine {
     /// (the connection broke at the commit) is read again and told; a partition with another's epoch is dropped.
     mutating func placed(_ places: [PartitionPlace]) {
         guard case .checking(let asked) = phase else { return }
-        succeeded()
         for number in asked {
             guard let partition = partitions[number] else { continue }
             guard let place = places.first(where: { $0.partition == number }), place.epoch == partition.grant.epoch else {
@@ -284,6 +283,8 @@ struct WorkerMachine {
             partitions[number]?.next = place.nextOffset
         }
         requeueBatch()
+        // A batch that is to be done again is not done: a commit that waits for its standby is asked about with success for hours.
+        if queuedRecords == 0 { succeeded() }
         phase = .idle
     }
 

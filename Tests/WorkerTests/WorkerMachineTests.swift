@@ -167,9 +167,39 @@ import Wire
         machine.waited()
         #expect(machine.next() == .check([0]))
         machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 1)])
-        #expect(machine.databaseProblem == nil)
         #expect(machine.next() == .process)
         #expect(offsets(machine) == [0])
+    }
+
+    @Test func `a commit that waits for its standby is a problem until it is stored, however well the database answers questions`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        var waits: [Int] = []
+        for _ in 0..<8 {
+            #expect(machine.next() == .process)
+            guard case .wait(let milliseconds) = machine.failed("no answer by the deadline", dataRefused: false, jitter: 1) else { break }
+            waits.append(milliseconds)
+            machine.waited()
+            #expect(machine.next() == .check([0]))
+            machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 1)])
+            #expect(machine.databaseProblem == "no answer by the deadline")
+        }
+        #expect(waits == [50, 100, 200, 400, 800, 1_600, 2_000, 2_000])
+        #expect(machine.next() == .process)
+        store(&machine)
+        #expect(machine.databaseProblem == nil)
+    }
+
+    @Test func `nothing is left to do again, and the problem is over`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        _ = machine.next()
+        _ = machine.failed("SL001", dataRefused: false, jitter: 0)
+        machine.waited()
+        _ = machine.next()
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 1, epoch: 2)])
+        #expect(machine.databaseProblem == nil)
+        #expect(machine.stopReasons.count == 1)
     }
 
     @Test func `a commit that had happened after all is told, not repeated`() {
