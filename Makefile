@@ -2,11 +2,14 @@
 
 SWIFT ?= swift
 SOURCES = Package.swift Sources Tests
+# What only benchmarks need.
+BENCH_PACKAGES = wrk libnginx-mod-http-lua lua-nginx-redis
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup build release run test test-only test-broker bench-broker format lint clean
+.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend format lint clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Debian packages, and a check of Swift
 	@infra/setup
@@ -36,6 +39,10 @@ test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and t
 bench-broker: release  ## the broker's latency, throughput, memory and restart, into .build/bench/broker.json
 	NOIDA_DB=$$(ls .build/broker-venv/lib/python3*/site-packages/noida_db/noida-db 2>/dev/null | head -1); export NOIDA_DB; \
 	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json $${NOIDA_DB:+--peer}
+
+bench-frontend: release  ## CPU per request beside bare C and nginx, into .build/bench/frontend.json; ROUNDS=1 SECONDS_EACH=2 to try it
+	@dpkg -s $(BENCH_PACKAGES) >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install $(BENCH_PACKAGES)
+	ulimit -n $$(ulimit -Hn) && loadtest/bench-frontend .build/release/sluice .build/bench/frontend.json
 
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)
