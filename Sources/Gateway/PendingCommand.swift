@@ -97,7 +97,9 @@ final class PendingCommand {
         prefix.append(text: open.currency.description)
         prefix.append("\",\"kind\":\"")
         prefix.append(text: open.kind.name)
-        prefix.append(UInt8(ascii: "\""))
+        prefix.append("\",\"overdraft_limit\":")
+        prefix.append(decimal: open.overdraftLimit)
+        prefix.append(UInt8(ascii: ","))
         return body.count > prefix.count && body.extracting(0..<prefix.count).equals(prefix.span)
     }
 

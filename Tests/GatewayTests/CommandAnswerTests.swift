@@ -149,6 +149,9 @@ import Wire
         #expect(Self.outcome(.account, body(Sample.account()), pending) == .opened(body(Sample.account())))
         #expect(Self.outcome(.account, body(Sample.account("alicia")), pending) == nil)
         #expect(Self.outcome(.account, body(Sample.account(currency: "USD")), pending) == nil)
+        let asked = Sample.open
+        let open = OpenAccount(account: asked.account, currency: asked.currency, kind: asked.kind, overdraftLimit: 50)
+        #expect(Self.outcome(.account, body(Sample.account()), Sample.pending(.openAccount(open))) == nil)
         #expect(Self.outcome(.accountDeclined(.accountExists), [], pending) == .accountDeclined(.accountExists))
     }
 
