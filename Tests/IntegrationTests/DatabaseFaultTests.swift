@@ -32,6 +32,28 @@ extension WholeSystem {
             try expectLedgerIsSound(scene.system)
         }
 
+        @Test func `a replica that is behind shows nobody what is older than he has seen`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let reader = try scene.system.client(at: "gateway-b")
+            try scene.system.whileReplicaIsStale {
+                for round in 1...3 {
+                    let payment = try scene.client.pay(1, from: world, to: shop)
+                    let revision = try #require(payment.json.credit_result.revision.int, "\(payment)")
+                    // Redis holds the revision that every reader must see, whether it has the body or not.
+                    #expect(try reader.get("/v1/accounts/\(shop)").json.posted.int == round)
+                    let history = try reader.get("/v1/accounts/\(shop)/transactions?min_revision=\(revision)")
+                    #expect(history.json.data.list.count == round, "\(history)")
+                }
+                try scene.system.whileFrozen("redis") {
+                    let balance = try reader.get("/v1/accounts/\(shop)/balance?min_revision=4")
+                    #expect(balance.json.posted.int == 3, "\(balance)")
+                }
+            }
+            try scene.system.waitUntilHealthy()
+        }
+
         @Test func `with the synchronous standby away payments are accepted, and settle when it is back`() throws {
             let scene = try Scene()
             let world = try scene.world()

@@ -79,6 +79,29 @@ extension WholeSystem {
             #expect(try LedgerTables(system: scene.system).movements(to: shop) == (20, 800))
         }
 
+        @Test func `what piled up while the worker stood still is decided in the order of acceptance`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let clients = try ["gateway-a", "gateway-b"].map { try scene.system.client(at: $0) }
+            let payments = try scene.system.whileFrozen("worker-1") {
+                try (0..<20).map { round in
+                    let payer = scene.id("payer-\(round)")
+                    let (one, other) = (clients[round % 2], clients[(round + 1) % 2])
+                    #expect(try one.open(payer, wait: nil).status == 202)
+                    #expect(try other.pay(40, from: world, to: payer, wait: nil).status == 202)
+                    let first = try one.pay(30, from: payer, to: shop, wait: nil)
+                    let second = try other.pay(11, from: payer, to: shop, wait: nil)
+                    return (try #require(first.json.id.string), try #require(second.json.id.string))
+                }
+            }
+            for (first, second) in payments {
+                #expect(try scene.final(first).status.string == "settled")
+                #expect(try scene.final(second).decline_reason.string == "insufficient_funds")
+            }
+            #expect(try LedgerTables(system: scene.system).movements(to: shop) == (20, 600))
+        }
+
         @Test func `every reason for a decline that applies is told`() throws {
             let scene = try Scene()
             let world = try scene.world()

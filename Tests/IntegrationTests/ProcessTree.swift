@@ -33,6 +33,11 @@ enum ProcessTree {
         for member in family(of: pid).reversed() { kill(member, SIGCONT) }
     }
 
+    /// The descendants of a process whose command line holds `text`.
+    static func descendants(of pid: pid_t, named text: String) -> [pid_t] {
+        family(of: pid).dropFirst().filter { contents("/proc/\($0)/cmdline").contains(text) }
+    }
+
     /// Whoever has `text` in the command line or the environment; zombies have neither.
     static func mentioning(_ text: String) -> [String] {
         all.filter { $0 != getpid() }.compactMap { pid in

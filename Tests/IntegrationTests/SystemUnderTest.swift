@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 /// The whole of Sluice with real servers, started by the built executable in a private folder.
@@ -16,6 +17,7 @@ final class SystemUnderTest: Sendable {
     /// Below /tmp, because as root PostgreSQL and nginx's workers are other users who must pass through.
     let data: String
     private let supervisor: GuardedProcess
+    private let firstParts = Mutex<[Part]>([])
 
     /// One process as `sluice status --json` shows it.
     struct Part: Decodable, Sendable {
@@ -134,6 +136,15 @@ final class SystemUnderTest: Sendable {
         return try body()
     }
 
+    /// Runs `body` while the read replica answers and learns nothing new: the process that replays the primary's log stands still.
+    func whileReplicaIsStale<Result>(_ body: () throws -> Result) throws -> Result {
+        let replay = ProcessTree.descendants(of: try pid("postgres-replica"), named: "startup")
+        guard replay.count == 1 else { throw Failure(description: "the replica replays in \(replay.count) processes") }
+        kill(replay[0], SIGSTOP)
+        defer { kill(replay[0], SIGCONT) }
+        return try body()
+    }
+
     private func thawAll() { for pid in ((try? parts()) ?? []).compactMap(\.pid) { ProcessTree.thaw(pid) } }
 
     // MARK: Programs
@@ -164,11 +175,20 @@ final class SystemUnderTest: Sendable {
     /// The first key of the tenant `demo`.
     var demoKey: String { text(of: data + "/demo.key").trimmingCharacters(in: .whitespacesAndNewlines) }
 
-    func nginx() throws -> Endpoint { try Endpoint(part("nginx").address) }
-    func gateway(_ name: String) throws -> Endpoint { try Endpoint(part(name).address) }
+    func nginx() throws -> Endpoint { try gateway("nginx") }
+    func gateway(_ name: String) throws -> Endpoint { try Endpoint(known(name).address) }
     func admin(_ name: String) throws -> Endpoint {
-        guard let address = try part(name).admin else { throw Failure(description: "\(name) has no admin listener") }
+        guard let address = try known(name).admin else { throw Failure(description: "\(name) has no admin listener") }
         return try Endpoint(address)
+    }
+    /// A part as it was when the system had come up: where it listens does not change.
+    private func known(_ name: String) throws -> Part {
+        let parts = try firstParts.withLock { known in
+            if known.isEmpty { known = try self.parts() }
+            return known
+        }
+        guard let part = parts.first(where: { $0.name == name }) else { throw Failure(description: "there is no \(name)") }
+        return part
     }
     /// The Unix socket of one thread of a gateway, which nginx uses.
     func gatewaySocket(_ name: String, thread: Int) -> Endpoint { .unix(path: "\(data)/run/edge/\(name).\(thread)") }
