@@ -15,8 +15,13 @@ struct CredentialTable {
     private var credentials: [UInt64: Credential] = [:]
     /// False until the keys have been read once: until then nobody can be told apart from a stranger.
     private(set) var isLoaded = false
+    private var changedAt = Timestamp(microseconds: .min)
 
-    mutating func replace(with list: [Credential]) {
+    /// - Parameter changedAt: when the keys last changed, as the server knew it. An answer older than the one held is of a
+    ///   replica that lags, and is dropped: a key that was valid does not turn invalid, nor a revoked one valid again.
+    mutating func replace(with list: [Credential], changedAt: Timestamp) {
+        guard changedAt >= self.changedAt else { return }
+        self.changedAt = changedAt
         var table: [UInt64: Credential] = [:]
         table.reserveCapacity(list.count)
         for credential in list {

@@ -299,7 +299,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
             switch result {
             case .success(let answers):
                 let list = CredentialQueries.credentials(answers[0])
-                credentials.replace(with: list)
+                credentials.replace(with: list, changedAt: CredentialQueries.changedAt(answers[0]))
                 parts?.server.takesConnections = true
                 counters.credentials.set(Int64(list.count))
             case .failure(let error): Log.warning("the API keys could not be read", .text("error", error.description))

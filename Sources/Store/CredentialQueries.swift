@@ -25,19 +25,28 @@ public enum CredentialQueries {
     /// How many keys a gateway holds at most; the table is read whole, again and again.
     public static let credentialsMax = 100_000
 
+    /// All valid keys, and when the last change to any key was made. A replica that lags answers with an earlier time,
+    /// and must not take back a key that was made, or bring back one that was revoked.
     public static let all = Query(
         Statement(
             "read_credentials",
             """
-            SELECT k.public_id, k.digest, t.id, t.partition FROM sluice.api_key k JOIN sluice.tenant t ON t.id = k.tenant_id
-            WHERE k.revoked_at IS NULL ORDER BY k.public_id LIMIT \(credentialsMax)
+            SELECT newest.changed_at, k.public_id, k.digest, t.id, t.partition
+            FROM (SELECT coalesce(max(greatest(created_at, revoked_at)), 'epoch') AS changed_at FROM sluice.api_key) newest
+            LEFT JOIN sluice.api_key k ON k.revoked_at IS NULL
+            LEFT JOIN sluice.tenant t ON t.id = k.tenant_id
+            ORDER BY k.public_id LIMIT \(credentialsMax)
             """))
 
+    /// When the keys last changed, as the server that answered knows it.
+    public static func changedAt(_ rows: Rows) -> Timestamp { Timestamp(microseconds: rows.timestamp(0, 0)) }
+
     public static func credentials(_ rows: Rows) -> [Credential] {
-        (0..<rows.count).map { row in
-            guard let digest = Digest256(rows.bytes(row, 1)) else { preconditionFailure("a key's digest is not 32 bytes") }
+        (0..<rows.count).compactMap { row in
+            guard !rows.isNull(row, 1) else { return nil }
+            guard let digest = Digest256(rows.bytes(row, 2)) else { preconditionFailure("a key's digest is not 32 bytes") }
             return Credential(
-                publicID: rows.text(row, 0), digest: digest, tenant: TenantID(rows.int64(row, 2)), partition: rows.int32(row, 3))
+                publicID: rows.text(row, 1), digest: digest, tenant: TenantID(rows.int64(row, 3)), partition: rows.int32(row, 4))
         }
     }
 }

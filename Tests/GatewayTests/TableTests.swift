@@ -37,10 +37,13 @@ import Wire
         var table = CredentialTable()
         guard case .failure(let early) = Self.caller(table, "Bearer \(first.text)") else { return #expect(Bool(false)) }
         #expect(early.code == .serviceUnavailable)
-        table.replace(with: [Self.credential(first, tenant: 1), Self.credential(second, tenant: 2)])
+        table.replace(with: [Self.credential(first, tenant: 1), Self.credential(second, tenant: 2)], changedAt: Timestamp(microseconds: 5))
         #expect(try Self.caller(table, "Bearer \(first.text)").get() == CredentialTable.Caller(tenant: TenantID(1), partition: 1))
         #expect(try Self.caller(table, "bearer  \(second.text)").get().tenant == TenantID(2))
-        table.replace(with: [Self.credential(second, tenant: 2)])
+        // A replica that lags knows no better.
+        table.replace(with: [], changedAt: Timestamp(microseconds: 4))
+        #expect(try Self.caller(table, "Bearer \(first.text)").get().tenant == TenantID(1))
+        table.replace(with: [Self.credential(second, tenant: 2)], changedAt: Timestamp(microseconds: 5))
         #expect(throws: Problem.self) { try Self.caller(table, "Bearer \(first.text)").get() }
         _ = try Self.caller(table, "Bearer \(second.text)").get()
     }
@@ -50,7 +53,7 @@ import Wire
         var generator = SystemRandomNumberGenerator()
         let key = APIKey.make(using: &generator)
         var table = CredentialTable()
-        table.replace(with: [Self.credential(key, tenant: 1)])
+        table.replace(with: [Self.credential(key, tenant: 1)], changedAt: Timestamp(microseconds: 1))
         let last = key.text.last == "A" ? "B" : "A"
         let wrongSecret = "Bearer " + key.text.dropLast() + last
         let unknown = "Bearer " + APIKey.make(using: &generator).text
