@@ -107,8 +107,14 @@ final class SystemUnderTest: Sendable {
         return part
     }
 
+    /// Waits for a part that is just being started again.
     func pid(_ name: String) throws -> pid_t {
-        guard let pid = try part(name).pid else { throw Failure(description: "\(name) does not run") }
+        var pid: pid_t?
+        let runs = try eventually(seconds: 20) {
+            pid = try part(name).pid
+            return pid != nil
+        }
+        guard runs, let pid else { throw Failure(description: "\(name) does not run") }
         return pid
     }
 
