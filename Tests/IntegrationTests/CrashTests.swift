@@ -47,8 +47,10 @@ extension WholeSystem {
                 }
                 #expect(isBack)
             }
-            // nginx may have sent a payment just when the gateway closed the idle connection: then nobody knows, and nginx says so.
-            #expect(Set(scene.load.refusals.keys).isSubset(of: ["504 outcome_unknown"]), "\(scene.load.refusals)")
+            // nginx may have sent a payment just when the gateway closed the idle connection: then nobody knows, and nginx says so. Or
+            // it could not connect in that moment: then nothing was produced. Both are rare, and a repeat with the same key settles them.
+            #expect(scene.load.refusals.values.reduce(0, +) <= 5, "\(scene.load.refusals)")
+            #expect(Set(scene.load.refusals.keys).isSubset(of: ["504 outcome_unknown", "503 not_accepted"]), "\(scene.load.refusals)")
             try scene.load.finish(scene.system)
         }
 
