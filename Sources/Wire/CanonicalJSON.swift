@@ -9,13 +9,7 @@ extension [UInt8] {
         switch command {
         case .openAccount(let open):
             append("{\"type\":\"open_account\",\"account\":")
-            append(json: open.account.text)
-            append(",\"currency\":\"")
-            append(open.currency)
-            append("\",\"kind\":\"")
-            append(text: open.kind.name)
-            append("\",\"overdraft_limit\":")
-            append(decimal: open.overdraftLimit)
+            append(accountMembers: open)
         case .pay(let pay):
             append("{\"type\":\"pay\",")
             append(members: pay)
@@ -51,5 +45,16 @@ extension [UInt8] {
     mutating func append(_ currency: Currency) {
         let letters = currency.letters
         append(letters.span)
+    }
+
+    /// The value of the account's id, and the members after it: the same in a command and in a request.
+    mutating func append(accountMembers open: OpenAccount) {
+        append(json: open.account.text)
+        append(",\"currency\":\"")
+        append(open.currency)
+        append("\",\"kind\":\"")
+        append(text: open.kind.name)
+        append("\",\"overdraft_limit\":")
+        append(decimal: open.overdraftLimit)
     }
 }

@@ -45,13 +45,7 @@ extension [UInt8] {
         switch command {
         case .openAccount(let open):
             append("{\"id\":")
-            append(json: open.account.text)
-            append(",\"currency\":\"")
-            append(open.currency)
-            append("\",\"kind\":\"")
-            append(text: open.kind.name)
-            append("\",\"overdraft_limit\":")
-            append(decimal: open.overdraftLimit)
+            append(accountMembers: open)
         case .pay(let pay):
             append(UInt8(ascii: "{"))
             append(members: pay)
