@@ -108,6 +108,14 @@ public final class Consumer {
         client?.wakeAgain()
     }
 
+    /// Ends the flow of this partition, which stays assigned, until it is started anew. What was fetched is dropped.
+    public func end(partition: Int32) {
+        guard !isRevoking, let index = started.firstIndex(where: { $0.partition == partition }) else { return }
+        started.remove(at: index).free()
+        startsChanged = true
+        client?.wakeAgain()
+    }
+
     /// What the last answer of the broker said; asks nobody. Nil before the first.
     public func watermarks(partition: Int32) -> Watermarks? {
         guard let client else { return nil }

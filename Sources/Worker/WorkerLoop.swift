@@ -19,6 +19,7 @@ final class WorkerLoop {
     private var consumer: Consumer?
     private(set) var publisher: Publisher
     private var retryTimer: LoopTimer?
+    private var reclaimTimer: LoopTimer?
     private var statusTimer: LoopTimer?
     private var jitter = SystemRandomNumberGenerator()
     /// When the batch under way was begun.
@@ -45,6 +46,10 @@ final class WorkerLoop {
         retryTimer = LoopTimer(loop: loop) { [unowned self] in
             machine.waited()
             finishRevocationIfDue()
+            pump()
+        }
+        reclaimTimer = LoopTimer(loop: loop) { [unowned self] in
+            machine.reclaimFenced()
             pump()
         }
         statusTimer = LoopTimer(loop: loop) { [unowned self] in
@@ -153,7 +158,8 @@ final class WorkerLoop {
                 if isPaused { consumer?.pause(partition: partition) }
             case .stopped(let partition, let reason):
                 Log.error("partition stopped", .integer("partition", partition), .text("reason", reason))
-                consumer?.pause(partition: partition)
+                consumer?.end(partition: partition)
+                if !machine.fenced.isEmpty { reclaimTimer?.arm(afterMilliseconds: options.reclaimMilliseconds) }
             case .emptyCache: publisher.emptyCache()
             }
         }

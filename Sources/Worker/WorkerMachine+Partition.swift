@@ -15,10 +15,14 @@ extension WorkerMachine {
         var grant: PartitionGrant
         /// The first offset that is not applied, as far as this owner knows.
         var next: Int64
+        /// The offset that the log has to hand over next: it hands them over in order and without gaps.
+        var read: Int64
         var published: Int64
         var lastDecidedAt: Timestamp
         var poison = PoisonWindow()
         var stopReason: String?
+        /// Stopped because the ledger has another owner's epoch.
+        var isFenced = false
     }
 
     /// Which of a partition's last records could not be read or applied.

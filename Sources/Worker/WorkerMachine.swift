@@ -131,8 +131,21 @@ struct WorkerMachine {
     }
 
     /// A record was read. Records of partitions that are not running, or that were seen already, are dropped.
+    ///
+    /// A gap stops the partition: the topic is neither compacted nor written in transactions, so each offset is a command that
+    /// somebody was told is accepted. Moving on would lose it without a trace in the ledger.
     mutating func received(_ record: LogRecord) {
-        guard let partition = partitions[record.position.partition], partition.stopReason == nil else { return }
+        let number = record.position.partition
+        let offset = record.position.offset
+        guard let partition = partitions[number], partition.stopReason == nil, offset >= partition.read else { return }
+        guard offset == partition.read else {
+            stop(
+                number,
+                "offset \(partition.read) was expected and the log handed over \(offset): commands between them are missing. Is the topic compacted, "
+                    + "cut, or written in transactions?")
+            return
+        }
+        partitions[number]?.read = offset + 1
         queue.append(record)
     }
 
@@ -153,7 +166,8 @@ struct WorkerMachine {
     private mutating func start(_ grant: PartitionGrant) {
         let number = grant.partition
         var partition = Partition(
-            grant: grant, next: grant.nextOffset, published: grant.publishedOffset, lastDecidedAt: grant.lastDecidedAt)
+            grant: grant, next: grant.nextOffset, read: grant.nextOffset, published: grant.publishedOffset,
+            lastDecidedAt: grant.lastDecidedAt)
         defer { partitions[number] = partition }
         guard grant.logIncarnation == logIncarnation else {
             let reason =
@@ -169,6 +183,7 @@ struct WorkerMachine {
             first = grant.nextOffset
             notices.append(.emptyCache)
         }
+        partition.read = first
         notices.append(.start(partition: number, offset: first))
     }
 
@@ -278,6 +293,7 @@ struct WorkerMachine {
             guard let partition = partitions[number] else { continue }
             guard let place = places.first(where: { $0.partition == number }), place.epoch == partition.grant.epoch else {
                 stop(number, "another worker has taken it over")
+                partitions[number]?.isFenced = true
                 continue
             }
             partitions[number]?.next = place.nextOffset
@@ -286,6 +302,17 @@ struct WorkerMachine {
         // A batch that is to be done again is not done: a commit that waits for its standby is asked about with success for hours.
         if queuedRecords == 0 { succeeded() }
         phase = .idle
+    }
+
+    /// Partitions whose epoch is another's, and which the group has not taken away.
+    var fenced: [Int32] { partitions.filter(\.value.isFenced).keys.sorted() }
+
+    /// Takes the fenced partitions over again. Due once every other member has had the time to learn that it is no longer the owner:
+    /// a worker that was frozen while it took a partition over ends its successor's epoch when it wakes, and then leaves.
+    mutating func reclaimFenced() {
+        let fenced = fenced
+        for number in fenced { partitions[number] = nil }
+        acquireLater(fenced)
     }
 
     /// The log cannot be read on from where the partition stands: its offset is outside of it, or the topic is gone.

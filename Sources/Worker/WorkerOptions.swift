@@ -16,6 +16,9 @@ public struct WorkerOptions: Sendable {
     /// How long the group waits for a worker that is silent before its partitions go to another, milliseconds.
     public var sessionTimeoutMilliseconds = 10_000
     public var limits = WorkerLimits()
+    /// How long a partition that another worker has taken over, and that the group still gives to this one, is left alone: the other
+    /// has lost its membership by then, milliseconds.
+    var reclaimMilliseconds: Int { sessionTimeoutMilliseconds * 3 / 2 }
 
     public init(name: String, kafka: KafkaConfiguration, database: PostgresConfiguration, redis: RedisConfiguration, admin: SocketAddress) {
         self.name = name

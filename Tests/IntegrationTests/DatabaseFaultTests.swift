@@ -77,6 +77,20 @@ extension WholeSystem {
             try expectLedgerIsSound(scene.system)
         }
 
+        @Test func `a worker whose partition was taken over by one that is gone takes it back`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            // What a worker that was frozen in the middle of its take-over does when it wakes, before it finds that it was replaced.
+            _ = try LedgerTables(system: scene.system).rows("UPDATE sluice.kafka_offset SET epoch = epoch + 1, owner = 'gone'")
+            let accepted = try scene.client.pay(5, from: world, to: shop, wait: nil)
+            #expect(accepted.status == 202, "\(accepted)")
+            #expect(try scene.final(try #require(accepted.json.id.string), seconds: 60).status.string == "settled")
+            try scene.system.waitUntilHealthy()
+            #expect(try LedgerTables(system: scene.system).movements(to: shop) == (1, 5))
+            try expectLedgerIsSound(scene.system)
+        }
+
         @Test func `kill -9 of the primary under load: the worker goes on where it was`() throws {
             let scene = try LoadedScene()
             try scene.load.runUntil(more: 100)

@@ -55,6 +55,24 @@ extension BrokerTests {
             #expect(fixture.errors.isEmpty)
         }
 
+        @Test func `a partition that was ended is silent until it is started anew, wherever that is`() throws {
+            let broker = try Broker()
+            try fill(broker, partitions: 2, records: 50)
+            let fixture = try ConsumerFixture(broker.bootstrapServers)
+            defer { fixture.close() }
+            #expect(fixture.run(seconds: 10, records: 100))
+            fixture.consumer.end(partition: 0)
+            try append(broker.bootstrapServers, partitions: 2, records: 50..<60)
+            #expect(fixture.run(seconds: 5, records: 110))
+            #expect(!fixture.harness.run(seconds: 0.3) { fixture.recordCount > 110 })
+            #expect(fixture.records[0] == seen(0..<50) && fixture.records[1] == seen(0..<60))
+            fixture.consumer.start(partition: 0, offset: 45)
+            #expect(fixture.run(seconds: 5, records: 125))
+            #expect(fixture.records[0] == seen(0..<50) + seen(45..<60))
+            #expect(fixture.records[1] == seen(0..<60))
+            #expect(fixture.errors.isEmpty)
+        }
+
         @Test func `a new record wakes the loop, it does not wait for a timer`() throws {
             let broker = try Broker()
             try fill(broker, partitions: 1, records: 1)

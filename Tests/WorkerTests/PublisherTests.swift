@@ -55,20 +55,21 @@ import Testing
 
     @Test func `a Redis that refuses to be emptied is asked again with waits`() throws {
         let server = try ScriptedRedis(loop: loop)
-        var emptied = 0
-        server.answer = { command in
+        var askedAt: [UInt64] = []
+        server.answer = { [loop] command in
             guard command.first == "FLUSHDB" else { return "+OK\r\n" }
-            emptied += 1
-            return emptied < 3 ? "-READONLY You can't write against a read only replica.\r\n" : "+OK\r\n"
+            askedAt.append(loop.nowNanoseconds)
+            return askedAt.count < 3 ? "-READONLY You can't write against a read only replica.\r\n" : "+OK\r\n"
         }
         let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: WorkerLimits()) { _ in }
         defer { publisher.close() }
         publisher.emptyCache()
-        while !publisher.isReady { run(milliseconds: 5) }
-        run(milliseconds: 20)
-        #expect(emptied == 1)
-        run(milliseconds: 500)
-        #expect(emptied == 3)
+        // However slow the machine is: it is asked again, and never sooner than after 50 and 100 milliseconds, of a clock that ticks every 4.
+        for _ in 0..<500 where askedAt.count < 3 { run(milliseconds: 20) }
+        #expect(askedAt.count == 3)
+        #expect(askedAt[1] - askedAt[0] >= 45_000_000 && askedAt[2] - askedAt[1] >= 90_000_000)
+        run(milliseconds: 300)
+        #expect(askedAt.count == 3)
     }
 }
 

@@ -99,7 +99,7 @@ import Wire
 
     @Test func `a batch moves its partitions from where they were to behind its last record`() {
         var machine = running()
-        for offset in [0, 1, 5] as [Int64] { machine.received(record(0, offset)) }
+        for offset in 0...5 as ClosedRange<Int64> { machine.received(record(0, offset)) }
         #expect(machine.next() == .process)
         #expect(machine.next() == nil)
         let advances = machine.advances(decidedAt: Timestamp(microseconds: 9))
@@ -115,6 +115,30 @@ import Wire
         #expect(machine.next() == .process)
         #expect(machine.advances(decidedAt: Timestamp(microseconds: 3)).first?.publishedOffset == 6)
         #expect(machine.advances(decidedAt: Timestamp(microseconds: 3)).first?.lastDecidedAt == Timestamp(microseconds: 9))
+    }
+
+    @Test func `a gap in the log stops its partition before anything behind it is decided`() {
+        var machine = running(next: 3)
+        machine.received(record(0, 3))
+        machine.received(record(0, 5))
+        machine.received(record(0, 6))
+        guard case .stopped(0, let reason) = machine.takeNotices().first else {
+            Issue.record("not stopped")
+            return
+        }
+        #expect(reason.contains("offset 4") && reason.contains("over 5"))
+        #expect(machine.next() == nil)
+        // Starting one offset too far is such a gap.
+        machine = running(next: 3, published: 1)
+        machine.received(record(0, 2))
+        #expect(machine.stopReasons.keys.sorted() == [0])
+    }
+
+    @Test func `what the log hands over twice is decided once`() {
+        var machine = running()
+        for offset in [0, 1, 0, 1, 2] as [Int64] { machine.received(record(0, offset)) }
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [0, 1, 2])
     }
 
     @Test func `a batch is bounded`() {
@@ -231,6 +255,28 @@ import Wire
         #expect(machine.takeNotices() == [.stopped(partition: 0, reason: "another worker has taken it over")])
         #expect(machine.next() == .process)
         #expect(machine.batch?.records.map(\.position) == [LogPosition(partition: 1, offset: 0)])
+        store(&machine)
+        // Still this worker's by the group's word: taken over again, from where the ledger is, once the driver finds it is time.
+        #expect(machine.fenced == [0])
+        machine.reclaimFenced()
+        #expect(machine.fenced.isEmpty)
+        #expect(machine.next() == .acquire([0]))
+        machine.granted([grant(0, next: 4, epoch: 3)])
+        #expect(machine.takeNotices() == [.start(partition: 0, offset: 4)])
+        #expect(machine.isEverythingRunning)
+    }
+
+    @Test func `a fenced partition that the group took away is not taken back`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        _ = machine.next()
+        _ = machine.failed("SL001", dataRefused: false, jitter: 0)
+        machine.waited()
+        _ = machine.next()
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 2)])
+        machine.revoked([0])
+        machine.reclaimFenced()
+        #expect(machine.next() == nil)
     }
 
     @Test func `refused data is bisected down to its record, which becomes a dead letter`() {
