@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Tests
 BENCH_PACKAGES = wrk libnginx-mod-http-lua lua-nginx-redis
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend format lint clean
+.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend bench-reads test-reads format lint clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ bench-broker: release  ## the broker's latency, throughput, memory and restart, 
 bench-frontend: release  ## CPU per request beside bare C and nginx, into .build/bench/frontend.json; ROUNDS=1 SECONDS_EACH=2 to try it
 	@dpkg -s $(BENCH_PACKAGES) >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install $(BENCH_PACKAGES)
 	ulimit -n $$(ulimit -Hn) && loadtest/bench-frontend .build/release/sluice .build/bench/frontend.json
+
+bench-reads: release  ## CPU per read by layer, misses, a Zipf mix, and how soon a change is seen, into .build/bench/reads.json
+	@dpkg -s $(BENCH_PACKAGES) >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install $(BENCH_PACKAGES)
+	ulimit -n $$(ulimit -Hn) && loadtest/bench-reads .build/release/sluice .build/bench/reads.json
+
+test-reads: setup  ## the session checker for three minutes with faults, and 20,000 rounds of pay and read at the other gateway
+	$(SWIFT) build --build-tests
+	SLUICE_CHECK_SECONDS=180 SLUICE_CHECK_ROUNDS=20000 $(SWIFT) test --skip-build --filter IntegrationTests.*SessionChecks
 
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)

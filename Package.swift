@@ -151,6 +151,9 @@ let package = Package(
         tests(
             "OperateTests",
             ["TestSupport", "Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
+        tests(
+            "CoherenceTests",
+            ["TestSupport", "Gateway", "Server", "Store", "Redis", "Loop", "Ledger", "Bytes", "Telemetry"]),
         tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"], exclude: ["Harness"]),
         tests("BenchTests", ["Bench", "Server", "Loop", "HTTP1", "Bytes", "Telemetry"]),
         tests("StandaloneTests", ["Standalone"]),

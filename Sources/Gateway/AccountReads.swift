@@ -13,8 +13,9 @@ internal import Wire
 final class AccountRead {
     fileprivate(set) var ticket: RequestTicket
     fileprivate(set) var tenant = TenantID(0)
+    fileprivate var partition: Int32 = 0
     /// Its name in Redis; the account's id stands at the end.
-    fileprivate(set) var key: [UInt8] = []
+    var key: [UInt8] = []
     fileprivate var idCount = 0
     /// What the client has seen: nothing older is shown.
     fileprivate var minRevision: Int64 = 0
@@ -25,7 +26,7 @@ final class AccountRead {
     /// Until when replicas are asked again; 0 before the first was too old.
     fileprivate var deadline: UInt64 = 0
 
-    fileprivate init(ticket: RequestTicket) { self.ticket = ticket }
+    init(ticket: RequestTicket) { self.ticket = ticket }
 
     fileprivate var required: Int64 { max(minRevision, floor) }
 
@@ -35,8 +36,8 @@ final class AccountRead {
     }
 }
 
-/// Reads of accounts: Redis, then a replica, then the primary within its budget. What is shown is never older than what the
-/// client or Redis has seen.
+/// Reads of accounts: a copy in the process, Redis, then a replica, then the primary within its budget. What is shown is never older
+/// than what the client or Redis has seen.
 final class AccountReads {
     private struct Place: Hashable {
         let account: AccountKey
@@ -53,6 +54,7 @@ final class AccountReads {
     private var tooEarly = DeadlineQueue<AccountRead>()
     private var free: [AccountRead] = []
     private var body: [UInt8] = []
+    private var key: [UInt8] = []
     private(set) var count = 0
 
     init(loop: EventLoop, limits: GatewayLimits, responder: Responder, cache: Cache, pool: ReplicaPool, counters: GatewayCounters) {
@@ -65,40 +67,51 @@ final class AccountReads {
     }
 
     /// - Parameter account: a valid account's id.
-    func begin(_ account: Span<UInt8>, of tenant: TenantID, minRevision: Int64, ifNoneMatch: Span<UInt8>, _ ticket: RequestTicket) {
+    func begin(
+        _ account: Span<UInt8>, of caller: CredentialTable.Caller, minRevision: Int64, ifNoneMatch: Span<UInt8>, _ ticket: RequestTicket
+    ) {
+        let now = loop.turnMilliseconds
+        key.removeAll(keepingCapacity: true)
+        CacheKey.appendAccount(account, of: caller.tenant, to: &key)
+        if let hit = cache.find(key.span, ofPartition: caller.partition, nowMilliseconds: now), hit.revision >= minRevision {
+            counters.nearHits.add()
+            let bytes = cache.nearBytes
+            return show(ticket, revision: hit.revision, body: bytes.span.extracting(hit.body), ifNoneMatch: ifNoneMatch)
+        }
         let read = free.popLast() ?? AccountRead(ticket: ticket)
         count += 1
         read.ticket = ticket
-        read.tenant = tenant
+        read.tenant = caller.tenant
+        read.partition = caller.partition
         read.key.removeAll(keepingCapacity: true)
-        CacheKey.appendAccount(account, of: tenant, to: &read.key)
+        read.key.append(key.span)
         read.idCount = account.count
         read.minRevision = minRevision
         read.floor = 0
         read.deadline = 0
         read.ifNoneMatch.removeAll(keepingCapacity: true)
         read.ifNoneMatch.append(ifNoneMatch)
-        askCache(read)
+        askCache(read, now)
     }
 
-    private func askCache(_ read: AccountRead) {
-        if !cache.get(read.key.span, for: read) { askReplica(read) }
+    private func askCache(_ read: AccountRead, _ now: UInt64) {
+        if !cache.get(read, nowMilliseconds: now) { askReplica(read) }
     }
 
     /// Redis's answer.
     func answered(_ read: AccountRead, _ result: RedisResult) {
         guard case .reply(let reply) = result, reply.kind == .string, let value = CacheValue(reply.bytes) else { return askReplica(read) }
-        switch value.kind {
-        case .body where value.revision >= read.required:
+        let isBelieved = value.kind != .floor && value.revision >= read.required
+        if isBelieved, cache.isFresh(read.partition, nowMilliseconds: loop.turnMilliseconds) {
             counters.cacheHits.add()
-            show(read, revision: value.revision, body: value.body)
-        case .tombstone where read.required == 0:
-            counters.cacheHits.add()
-            refuse(read, Problem(.notFound))
-        case .body, .floor, .tombstone:
-            read.floor = max(read.floor, value.revision)
-            askReplica(read)
+            let tags = read.ifNoneMatch
+            show(read.ticket, revision: value.revision, body: value.body, ifNoneMatch: tags.span)
+            return end(read)
         }
+        if isBelieved { counters.unbelieved.add() }
+        // Committed it was: a database that knows less is behind.
+        read.floor = max(read.floor, value.revision)
+        askReplica(read)
     }
 
     // MARK: Databases
@@ -110,25 +123,31 @@ final class AccountReads {
         guard flights.join(place, read) else { return counters.sharedMisses.add() }
         counters.cacheMisses.add()
         let queries = [ReadQueries.account(place.account)]
-        let done: PostgresSession.Completion = { [unowned self] result in landed(place, result) }
-        let sent = isPrimary ? pool.executeOnPrimary(queries, completion: done) : pool.execute(queries, completion: done)
-        if !sent { landed(place, .failure(.notReady)) }
+        let done: ReplicaPool.DatedCompletion = { [unowned self] result, covered in landed(place, result, covered) }
+        let sent = isPrimary ? pool.executeDatedOnPrimary(queries, completion: done) : pool.executeDated(queries, completion: done)
+        if !sent { landed(place, .failure(.notReady), 0) }
     }
 
-    private func landed(_ place: Place, _ result: Result<[Rows], PostgresError>) {
+    private func landed(_ place: Place, _ result: Result<[Rows], PostgresError>, _ covered: UInt64) {
         let reads = flights.land(place)
         guard case .success(let answers) = result else {
             for read in reads { refuse(read, .noDatabase) }
             return
         }
-        guard !answers[0].isEmpty else { return landedNowhere(reads, isPrimary: place.isPrimary) }
+        guard !answers[0].isEmpty else { return landedNowhere(reads, isPrimary: place.isPrimary, covered) }
         let account = AccountColumns.account(answers[0], 0)
         body.removeAll(keepingCapacity: true)
         body.append(account)
-        if let first = reads.first { cache.fillAccount(first.key.span, revision: account.revision, body: body.span) }
+        if let first = reads.first {
+            let key = first.key
+            cache.fillAccount(
+                key.span, ofPartition: first.partition, revision: account.revision, body: body.span, coveredNanoseconds: covered)
+        }
         for read in reads {
             if account.revision >= read.required {
-                show(read, revision: account.revision, body: body.span)
+                let tags = read.ifNoneMatch
+                show(read.ticket, revision: account.revision, body: body.span, ifNoneMatch: tags.span)
+                end(read)
             } else if !place.isPrimary {
                 replicaIsTooOld(read)
             } else {
@@ -138,8 +157,11 @@ final class AccountReads {
     }
 
     /// There is no such account, as far as the server that was asked knows.
-    private func landedNowhere(_ reads: [AccountRead], isPrimary: Bool) {
-        if let first = reads.first { cache.fillTombstone(first.key.span) }
+    private func landedNowhere(_ reads: [AccountRead], isPrimary: Bool, _ covered: UInt64) {
+        if let first = reads.first {
+            let key = first.key
+            cache.fillTombstone(key.span, ofPartition: first.partition, coveredNanoseconds: covered)
+        }
         for read in reads {
             if read.required == 0 || isPrimary { refuse(read, Problem(.notFound)) } else { replicaIsTooOld(read) }
         }
@@ -159,18 +181,18 @@ final class AccountReads {
 
     /// Looks again for those that wait for a revision; called many times a second.
     func sweep(nowMilliseconds now: UInt64) {
-        while let read = tooEarly.popDue(now: now) { askCache(read) }
+        while let read = tooEarly.popDue(now: now) { askCache(read, now) }
     }
 
     // MARK: Answers
 
-    private func show(_ read: AccountRead, revision: Int64, body: Span<UInt8>) {
-        let tags = read.ifNoneMatch
-        let isKnown = !tags.isEmpty && EntityTag.matches(ifNoneMatch: tags.span, revision: revision)
+    /// A body of `-` says that there is no such account.
+    private func show(_ ticket: RequestTicket, revision: Int64, body: Span<UInt8>, ifNoneMatch tags: Span<UInt8>) {
+        if body.count == 1 { return responder.refuse(ticket, Problem(.notFound)) }
+        let isKnown = !tags.isEmpty && EntityTag.matches(ifNoneMatch: tags, revision: revision)
         var answer = Answer(isKnown ? .notModified : .ok)
         answer.revision = revision
-        responder.send(read.ticket, answer, body: body)
-        end(read)
+        responder.send(ticket, answer, body: body)
     }
 
     private func refuse(_ read: AccountRead, _ problem: Problem) {

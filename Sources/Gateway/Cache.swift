@@ -10,51 +10,220 @@ protocol CacheClient: AnyObject {
     func answered(_ purpose: Cache.Purpose, _ result: RedisResult)
 }
 
-/// This loop's session to Redis: the commands that a gateway sends, and what each is for.
+/// What this loop knows without a database: its session to Redis, the commands that a gateway sends and what each is for, and the
+/// copies that are kept here in the process.
 ///
 /// Redis is a copy and a hint: every function tells by false, and every purpose by a failure, that it has to go without.
 final class Cache {
     /// What is done with a reply.
     enum Purpose {
-        case account(AccountRead)
+        case account(AccountRead, NearCache.Ticket)
+        case history(HistoryRead, NearCache.Ticket)
         case payment(PaymentRead)
         /// The marker of a command, set if there was none or only looked at.
         case marker(PendingCommand, setsMarker: Bool)
         /// The value of a payment that may be decided.
         case outcome(PendingCommand)
+        /// How long the workers' leases are good.
+        case leases(askedMilliseconds: UInt64)
+        /// Whether the session tracks what it reads.
+        case tracking
         /// Nobody waits for it.
         case nothing
     }
 
-    private let session: RedisSession
-    private let table: PurposeTable
+    /// On which Redis tells of changes to what a session has read.
+    static let invalidationChannel = "__redis__:invalidate"
+    private static let leasePollMilliseconds: UInt64 = 100
+    private static let trackingRetryMilliseconds: UInt64 = 1_000
+
+    private let loop: EventLoop
+    private unowned let client: any CacheClient
+    private let counters: GatewayCounters
+    private var session: RedisSession?
+    private let table = PurposeTable()
+    private let isNearWanted: Bool
+    private var near: NearCache
+    private var tracking = TrackingMachine()
+    private var freshness = Freshness()
+    private var nextLeasePoll: UInt64 = 0
+    private var nextTrackingRetry: UInt64 = 0
     private var command = CommandBuffer()
     private var key: [UInt8] = []
     private var value: [UInt8] = []
+    private var lease: [UInt8] = []
     private var jitter = SystemRandomNumberGenerator()
 
-    /// - Parameter client: kept unowned; it owns the cache.
-    init(loop: EventLoop, configuration: RedisConfiguration, metrics: RedisMetrics, client: any CacheClient) {
-        let table = PurposeTable()
-        self.table = table
+    /// - Parameters:
+    ///   - nearBytes: of the copies in the process and their table.
+    ///   - client: kept unowned; it owns the cache.
+    init(
+        loop: EventLoop, configuration: RedisConfiguration, nearBytes: Int, metrics: RedisMetrics, counters: GatewayCounters,
+        client: any CacheClient
+    ) {
+        self.loop = loop
+        self.client = client
+        self.counters = counters
+        isNearWanted = nearBytes > 0
+        near = NearCache(bytesMax: max(nearBytes, NearCache.bytesMin), ageMillisecondsMax: CacheLifetime.nearMilliseconds)
+        counters.nearBytes.set(Int64(near.bytesReserved))
         session = RedisSession(
             loop: loop, configuration: configuration, metrics: metrics,
-            onReply: { [unowned client] token, result in client.answered(table.take(token), result) },
-            onStateChange: { isReady in Log.info("redis", .flag("ready", isReady)) })
+            onReply: { [unowned self] token, result in answered(table.take(token), result) },
+            onStateChange: { [unowned self] isReady in sessionChanged(isReady) })
     }
 
-    var isReady: Bool { session.isReady }
+    var isReady: Bool { session?.isReady ?? false }
+    /// Whether copies in the process are kept and shown.
+    var isNear: Bool { tracking.isOn }
 
-    func close() { session.close() }
+    func close() { session?.close() }
+
+    private func answered(_ purpose: Purpose, _ result: RedisResult) {
+        switch purpose {
+        case .account(let read, let ticket):
+            if ticket != .none {
+                let key = read.key
+                keep(ticket, key.span, result)
+            }
+        case .history(let read, let ticket):
+            if ticket != .none {
+                let key = read.key
+                keep(ticket, key.span, result)
+            }
+        case .leases(let asked): return learnLeases(result, asked)
+        case .tracking:
+            var isTracking = false
+            if case .reply(let reply) = result { isTracking = reply.kind == .status }
+            return perform(tracking.answered(isTracking: isTracking))
+        case .payment, .marker, .outcome, .nothing: break
+        }
+        client.answered(purpose, result)
+    }
+
+    private func sessionChanged(_ isReady: Bool) {
+        Log.info("redis", .flag("ready", isReady))
+        // What comes back may be another server, or the same one as it was.
+        freshness.forgetAll()
+        nextLeasePoll = 0
+        perform(tracking.sessionChanged(isReady: isReady))
+    }
+
+    /// Called many times a second.
+    func sweep(nowMilliseconds now: UInt64) {
+        if now >= nextLeasePoll {
+            nextLeasePoll = now + Self.leasePollMilliseconds
+            askLeases(now)
+        }
+        if now >= nextTrackingRetry {
+            nextTrackingRetry = now + Self.trackingRetryMilliseconds
+            perform(tracking.retry())
+        }
+    }
+
+    // MARK: Leases
+
+    /// The partitions of the tenants that are known here.
+    func watch(_ partitions: some Sequence<Int32>) {
+        freshness.watch(partitions)
+        nextLeasePoll = 0
+    }
+
+    /// Whether what Redis has of a partition's accounts may be shown as it is.
+    func isFresh(_ partition: Int32, nowMilliseconds now: UInt64) -> Bool { freshness.isGood(partition, nowMilliseconds: now) }
+
+    private func askLeases(_ now: UInt64) {
+        guard !freshness.partitions.isEmpty else { return }
+        RedisFunctions.encodeFresh(partitions: freshness.partitions, into: &command)
+        _ = send(.leases(askedMilliseconds: now))
+    }
+
+    private func learnLeases(_ result: RedisResult, _ asked: UInt64) {
+        // Without an answer what was learned before runs out by itself. Another number of them is of a list since changed.
+        guard case .reply(let reply) = result, reply.kind == .array, reply.count == freshness.partitions.count else { return }
+        for (index, partition) in freshness.partitions.enumerated() {
+            freshness.learn(partition, leftMilliseconds: reply[index].integer ?? 0, askedMilliseconds: asked)
+        }
+    }
+
+    // MARK: Copies in the process
+
+    /// A copy that may be shown; `nearBytes` has its body.
+    func find(_ key: Span<UInt8>, ofPartition partition: Int32, nowMilliseconds now: UInt64) -> NearCache.Hit? {
+        guard tracking.isOn, freshness.isGood(partition, nowMilliseconds: now) else { return nil }
+        return near.find(key, nowMilliseconds: now)
+    }
+
+    /// What the bodies of hits are ranges of.
+    var nearBytes: [UInt8] { near.bytes }
+
+    /// The connection that hears of changes has this id, or is gone.
+    func listenerChanged(_ identifier: Int64?) {
+        // Without a listener nothing is tracked, and so nothing kept.
+        if isNearWanted { perform(tracking.listenerChanged(identifier)) }
+    }
+
+    /// Redis says that a key has changed; an empty one means all of them.
+    func changed(_ key: Span<UInt8>) {
+        counters.invalidations.add()
+        if key.isEmpty { near.removeAll() } else { near.invalidate(key) }
+    }
+
+    private func keep(_ ticket: NearCache.Ticket, _ key: Span<UInt8>, _ result: RedisResult) {
+        guard tracking.isOn, case .reply(let reply) = result, reply.kind == .string, let value = CacheValue(reply.bytes),
+            value.kind != .floor
+        else { return near.forget(ticket, key) }
+        near.keep(
+            ticket, key, revision: value.revision, body: value.body, nowMilliseconds: loop.turnMilliseconds)
+    }
+
+    private func perform(_ action: TrackingMachine.Action) {
+        switch action {
+        case .nothing: break
+        case .ask(let identifier): askTracking(identifier)
+        case .empty: near.removeAll()
+        case .emptyAndAsk(let identifier):
+            near.removeAll()
+            askTracking(identifier)
+        }
+        counters.nearReady.set(tracking.isOn ? 1 : 0)
+    }
+
+    private func askTracking(_ identifier: Int64) {
+        command.begin(argumentCount: 5)
+        command.append("CLIENT")
+        command.append("TRACKING")
+        command.append("ON")
+        command.append("REDIRECT")
+        command.append(decimal: identifier)
+        if !send(.tracking) { perform(tracking.answered(isTracking: false)) }
+    }
 
     // MARK: Reads
 
-    /// `GET` of a key that the reader has made.
-    func get(_ key: Span<UInt8>, for read: AccountRead) -> Bool {
+    /// `GET` of the reader's key.
+    func get(_ read: AccountRead, nowMilliseconds now: UInt64) -> Bool {
+        let key = read.key
+        let ticket = encodeGet(key.span, now)
+        if send(.account(read, ticket)) { return true }
+        near.forget(ticket, key.span)
+        return false
+    }
+
+    func get(_ read: HistoryRead, nowMilliseconds now: UInt64) -> Bool {
+        let key = read.key
+        let ticket = encodeGet(key.span, now)
+        if send(.history(read, ticket)) { return true }
+        near.forget(ticket, key.span)
+        return false
+    }
+
+    /// A question whose reply may be kept, which is announced before it is sent.
+    private func encodeGet(_ key: Span<UInt8>, _ now: UInt64) -> NearCache.Ticket {
         command.begin(argumentCount: 2)
         command.append("GET")
         command.append(key)
-        return send(.account(read))
+        return tracking.isOn ? near.expect(key, nowMilliseconds: now) : .none
     }
 
     /// A payment's value and its marker, in one command: two elements.
@@ -131,20 +300,52 @@ final class Cache {
 
     // MARK: Fills
 
-    /// What a replica showed, after a miss.
-    func fillAccount(_ key: Span<UInt8>, revision: Int64, body: Span<UInt8>) {
+    /// What a database showed of an account, after a miss.
+    ///
+    /// - Parameter coveredNanoseconds: every commit acknowledged before this instant is in it; 0: nobody knows, so it is not kept.
+    func fillAccount(
+        _ key: Span<UInt8>, ofPartition partition: Int32, revision: Int64, body: Span<UInt8>, coveredNanoseconds: UInt64
+    ) {
         let spread = Int.random(in: 0...(CacheLifetime.bodyMilliseconds / 10), using: &jitter)
-        RedisFunctions.encodeFill(
-            key: key, revision: revision, body: body, lifetimeMilliseconds: CacheLifetime.bodyMilliseconds + spread, into: &command)
-        _ = send(.nothing)
+        fill(
+            key, partition, revision: revision, body: body, lifetimeMilliseconds: CacheLifetime.bodyMilliseconds + spread,
+            coveredNanoseconds)
     }
 
     /// There is no such account.
-    func fillTombstone(_ key: Span<UInt8>) {
+    func fillTombstone(_ key: Span<UInt8>, ofPartition partition: Int32, coveredNanoseconds: UInt64) {
+        let tombstone: [UInt8] = [UInt8(ascii: "-")]
+        fill(
+            key, partition, revision: 0, body: tombstone.span, lifetimeMilliseconds: CacheLifetime.tombstoneMilliseconds, coveredNanoseconds
+        )
+    }
+
+    /// A page of an account's history at a revision, which never changes.
+    func keepPage(_ key: Span<UInt8>, revision: Int64, body: Span<UInt8>) {
         value.removeAll(keepingCapacity: true)
-        value.append(UInt8(ascii: "-"))
+        CacheValue.append(revision: revision, body: body, to: &value)
+        command.begin(argumentCount: 5)
+        command.append("SET")
+        command.append(key)
+        command.append(value.span)
+        command.append("PX")
+        command.append(decimal: Int64(CacheLifetime.pageMilliseconds))
+        _ = send(.nothing)
+    }
+
+    private func fill(
+        _ key: Span<UInt8>, _ partition: Int32, revision: Int64, body: Span<UInt8>, lifetimeMilliseconds: Int, _ coveredNanoseconds: UInt64
+    ) {
+        let now = loop.nowNanoseconds
+        guard coveredNanoseconds > 0, coveredNanoseconds <= now else { return }
+        let age = Int((now - coveredNanoseconds) / 1_000_000) + 1
+        // Floors that would turn it away may be gone after their time.
+        guard age < CacheLifetime.floorMilliseconds / 2 else { return }
+        lease.removeAll(keepingCapacity: true)
+        CacheKey.appendLease(ofPartition: partition, to: &lease)
         RedisFunctions.encodeFill(
-            key: key, revision: 0, body: value.span, lifetimeMilliseconds: CacheLifetime.tombstoneMilliseconds, into: &command)
+            key: key, lease: lease.span, revision: revision, body: body, lifetimeMilliseconds: lifetimeMilliseconds, ageMilliseconds: age,
+            into: &command)
         _ = send(.nothing)
     }
 
@@ -163,7 +364,7 @@ final class Cache {
 
     private func send(_ purpose: Purpose) -> Bool {
         let token = table.put(purpose)
-        if session.send(command, token: token) { return true }
+        if session?.send(command, token: token) == true { return true }
         _ = table.take(token)
         return false
     }

@@ -24,10 +24,17 @@ final class GatewayCounters: Sendable {
     let waitsExpired = Counter()
     /// Outcomes told by workers that nobody here waits for any more.
     let lateWords = Counter()
+    /// Reads served from copies in the process, and changes that Redis told of.
+    let nearHits = Counter()
+    let invalidations = Counter()
     /// Reads served from Redis, those that had to ask a database, and those that joined such a question.
     let cacheHits = Counter()
     let cacheMisses = Counter()
     let sharedMisses = Counter()
+    /// Values in Redis that were not believed: the worker's lease was not good.
+    let unbelieved = Counter()
+    /// Bytes that the thread has allocated.
+    let allocated = Counter()
     /// Reads that a replica answered below what was promised.
     let replicaTooOld = Counter()
     /// From a command's arrival to the log's acknowledgement.
@@ -42,6 +49,8 @@ final class GatewayCounters: Sendable {
     let oldestUnacknowledgedMilliseconds = Gauge()
     let credentials = Gauge()
     let redisReady = Gauge()
+    let nearReady = Gauge()
+    let nearBytes = Gauge()
     let wordsReady = Gauge()
 
     init() {}
@@ -73,6 +82,10 @@ final class GatewayCounters: Sendable {
             ("waits_decided_total", "Waiting clients that were told the outcome.", waitsDecided),
             ("waits_expired_total", "Waiting clients whose time ran out.", waitsExpired),
             ("late_words_total", "Outcomes told by workers that nobody waits for any more.", lateWords),
+            ("allocated_bytes_total", "Bytes that the thread has allocated, freed ones included.", allocated),
+            ("near_hits_total", "Reads served from copies in the process.", nearHits),
+            ("near_invalidations_total", "Changes of values that Redis told of.", invalidations),
+            ("cache_unbelieved_total", "Values in Redis passed over because no worker vouched for them.", unbelieved),
             ("cache_hits_total", "Reads served from Redis.", cacheHits),
             ("cache_misses_total", "Reads that a database was asked for.", cacheMisses),
             ("cache_shared_misses_total", "Reads that waited for another's question to a database.", sharedMisses),
@@ -84,6 +97,8 @@ final class GatewayCounters: Sendable {
             ("reads", "Reads under way.", reads), ("unacknowledged_commands", "Commands produced and not acknowledged.", unacknowledged),
             ("oldest_unacknowledged_milliseconds", "Age of the oldest command not acknowledged.", oldestUnacknowledgedMilliseconds),
             ("credentials", "API keys that are known.", credentials), ("redis_ready", "1 while Redis takes commands.", redisReady),
+            ("near_ready", "1 while copies in the process are kept and shown.", nearReady),
+            ("near_bytes", "Memory set aside for copies in the process.", nearBytes),
             ("words_ready", "1 while workers' words are heard.", wordsReady),
         ]
         for (name, help, gauge) in gauges { page.gauge("sluice_gateway_" + name, help: help, labels: labels) { gauge.value } }

@@ -17,22 +17,44 @@ final class GatewayLoop: RequestHandler, CacheClient {
         let options: GatewayOptions
         let status: GatewayStatus
         let pool: ReplicaPoolMetrics
+        let listPool: ReplicaPoolMetrics
         /// One for each thread.
         let counters: [GatewayCounters]
         let servers: [ServerCounters]
         let redis: [RedisMetrics]
     }
 
-    private struct Parts {
+    /// What is made once the loop stands. A class, so that a request holds one reference and not one to each part.
+    private final class Parts {
         let server: HTTPServer<GatewayLoop>
         let cache: Cache
         let pool: ReplicaPool
         let accounts: AccountReads
         let payments: PaymentReads
         let pages: PageReads
+        let histories: HistoryReads
+        /// Of lists and histories: none of their queries stands before a balance's in a session.
+        let listPool: ReplicaPool
         /// Nil for a gateway that takes no commands.
         let door: CommandDoor?
-        let subscriber: RedisSubscriber?
+        /// Hears of outcomes and of changes.
+        let subscriber: RedisSubscriber
+
+        init(
+            server: HTTPServer<GatewayLoop>, cache: Cache, pool: ReplicaPool, accounts: AccountReads, payments: PaymentReads,
+            pages: PageReads, histories: HistoryReads, listPool: ReplicaPool, door: CommandDoor?, subscriber: RedisSubscriber
+        ) {
+            self.server = server
+            self.cache = cache
+            self.pool = pool
+            self.accounts = accounts
+            self.payments = payments
+            self.pages = pages
+            self.histories = histories
+            self.listPool = listPool
+            self.door = door
+            self.subscriber = subscriber
+        }
     }
 
     private static let sweepMilliseconds = 25
@@ -57,6 +79,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
     private var accountID: [UInt8] = []
     private var nextStatusMilliseconds: UInt64 = 0
     private let acceptsAtMilliseconds: UInt64
+    private var allocatedBefore: UInt64 = 0
     private var isDraining = false
     private var isEnding = false
 
@@ -93,14 +116,19 @@ final class GatewayLoop: RequestHandler, CacheClient {
         redis.commandTimeoutMilliseconds = limits.redisTimeoutMilliseconds
         var sessionRedis = redis
         sessionRedis.setUp = RedisFunctions.setUp
-        let cache = Cache(loop: loop, configuration: sessionRedis, metrics: shared.redis[thread], client: self)
+        let cache = Cache(
+            loop: loop, configuration: sessionRedis, nearBytes: limits.nearBytes, metrics: shared.redis[thread], counters: counters,
+            client: self)
         let pool = ReplicaPool(
             loop: loop, replicas: options.replicas.map(configured), primary: configured(options.primary),
             primaryBudgetPerSecond: limits.primaryReadsPerSecond, lagBoundMilliseconds: limits.lagMillisecondsMax,
             sessionsPerReplica: limits.sessionsPerReplica, metrics: shared.pool)
+        let listPool = ReplicaPool(
+            loop: loop, replicas: options.replicas.map(configured), primary: configured(options.primary),
+            primaryBudgetPerSecond: limits.primaryListsPerSecond, lagBoundMilliseconds: limits.lagMillisecondsMax,
+            sessionsPerReplica: 1, primaryInFlightMax: 4, metrics: shared.listPool)
         let channel = ReplyChannel.name(gateway: options.name, thread: thread)
         var door: CommandDoor?
-        var subscriber: RedisSubscriber?
         if options.role.acceptsWrites {
             do throws(KafkaError) {
                 door = try CommandDoor(
@@ -109,19 +137,36 @@ final class GatewayLoop: RequestHandler, CacheClient {
             } catch {
                 cache.close()
                 pool.close()
+                listPool.close()
                 throw StartProblem(description: error.description)
             }
-            subscriber = RedisSubscriber(
-                loop: loop, configuration: redis, channels: [channel],
-                onMessage: { [unowned self] _, payload in parts?.door?.told(payload) },
-                onStateChange: { [unowned self] isReady in parts?.door?.hearsWords = isReady })
         }
+        let subscriber = makeSubscriber(redis, channel: door == nil ? nil : channel)
         return Parts(
             server: server, cache: cache, pool: pool,
             accounts: AccountReads(loop: loop, limits: limits, responder: responder, cache: cache, pool: pool, counters: counters),
             payments: PaymentReads(loop: loop, limits: limits, responder: responder, cache: cache, pool: pool, counters: counters),
-            pages: PageReads(loop: loop, limits: limits, responder: responder, pool: pool, counters: counters),
+            pages: PageReads(responder: responder, pool: listPool, counters: counters),
+            histories: HistoryReads(
+                loop: loop, limits: limits, responder: responder, cache: cache, pool: listPool, counters: counters),
+            listPool: listPool,
             door: door, subscriber: subscriber)
+    }
+
+    /// - Parameter channel: on which workers tell of outcomes; nil when nobody here waits for any.
+    private func makeSubscriber(_ redis: RedisConfiguration, channel: String?) -> RedisSubscriber {
+        var configuration = redis
+        // What changes while it is cut off is shown for as long as that is not noticed.
+        configuration.subscriberProbeMilliseconds = 250
+        return RedisSubscriber(
+            loop: loop, configuration: configuration, channels: [Cache.invalidationChannel] + (channel.map { [$0] } ?? []),
+            onMessage: { [unowned self] channel, payload in
+                if channel.equals("__redis__:invalidate") { parts?.cache.changed(payload) } else { parts?.door?.told(payload) }
+            },
+            onStateChange: { [unowned self] isReady in
+                parts?.door?.hearsWords = isReady
+                parts?.cache.listenerChanged(isReady ? parts?.subscriber.clientIdentifier : nil)
+            })
     }
 
     private func makeServer() throws(StartProblem) -> HTTPServer<GatewayLoop> {
@@ -177,7 +222,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         }
         let values = try QueryValues(head.query, in: bytes, allowed: resource.parameters(of: head.method), limits: limits)
         if head.method == .post, let door = parts.door { return try door.post(resource, head, bytes, body: body, from: caller, ticket) }
-        try read(resource, values, head, bytes, of: caller.tenant, parts, ticket)
+        try read(resource, values, head, bytes, of: caller, parts, ticket)
     }
 
     private func caller(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Problem) -> CredentialTable.Caller {
@@ -188,9 +233,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
     }
 
     private func read(
-        _ resource: Resource, _ values: QueryValues, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, of tenant: TenantID,
-        _ parts: Parts, _ ticket: RequestTicket
+        _ resource: Resource, _ values: QueryValues, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+        of caller: CredentialTable.Caller, _ parts: Parts, _ ticket: RequestTicket
     ) throws(Problem) {
+        let tenant = caller.tenant
         guard readCount < limits.readsMax else { throw Problem(.serviceUnavailable, detail: "too many reads are under way") }
         // A field that is repeated is one list; asking for the first part only gives a 200 where a 304 would have done.
         let tags = bytes[head.fields.first(.ifNoneMatch) ?? .empty]
@@ -204,11 +250,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
         case .account(let segment), .balance(let segment):
             let account = try decodeAccount(bytes[segment])
             parts.accounts.begin(
-                account.span, of: tenant, minRevision: values.minRevision, ifNoneMatch: tags, ticket)
+                account.span, of: caller, minRevision: values.minRevision, ifNoneMatch: tags, ticket)
         case .transactions(let segment):
             let account = try decodeAccount(bytes[segment])
-            try parts.pages.transactions(
-                account.span, of: tenant, values, ifNoneMatch: tags, bytes, ticket)
+            try parts.histories.begin(account.span, of: caller, values, ifNoneMatch: tags, bytes, ticket)
         }
     }
 
@@ -222,7 +267,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
 
     private var readCount: Int {
         guard let parts else { return 0 }
-        return parts.accounts.count + parts.payments.count + parts.pages.count
+        return parts.accounts.count + parts.payments.count + parts.pages.count + parts.histories.count
     }
 
     // MARK: Redis
@@ -230,12 +275,13 @@ final class GatewayLoop: RequestHandler, CacheClient {
     func answered(_ purpose: Cache.Purpose, _ result: RedisResult) {
         guard let parts else { return }
         switch purpose {
-        case .account(let read): parts.accounts.answered(read, result)
+        case .account(let read, _): parts.accounts.answered(read, result)
+        case .history(let read, _): parts.histories.answered(read, result)
         case .payment(let read): parts.payments.answered(read, result)
         case .marker(let pending, let setsMarker):
             parts.door?.marked(pending, Self.marking(of: pending, result, setsMarker: setsMarker))
         case .outcome(let pending): parts.door?.answeredOutcome(pending, result)
-        case .nothing: break
+        case .leases, .tracking, .nothing: break
         }
     }
 
@@ -262,9 +308,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
         guard let parts else { return }
         let now = loop.nowNanoseconds / 1_000_000
         parts.door?.sweep(nowMilliseconds: now)
+        parts.cache.sweep(nowMilliseconds: now)
         parts.accounts.sweep(nowMilliseconds: now)
         parts.payments.sweep(nowMilliseconds: now)
-        parts.pages.sweep(nowMilliseconds: now)
+        parts.histories.sweep(nowMilliseconds: now)
         guard now >= nextStatusMilliseconds else { return }
         nextStatusMilliseconds = now + Self.statusMilliseconds
         publish(parts)
@@ -285,9 +332,12 @@ final class GatewayLoop: RequestHandler, CacheClient {
             counters.parked.set(Int64(door.parkedCount + parts.payments.parkedCount))
             counters.unacknowledged.set(Int64(door.unacknowledgedCount))
             counters.oldestUnacknowledgedMilliseconds.set(Int64(door.oldestUnacknowledgedMilliseconds))
-            counters.wordsReady.set(parts.subscriber?.isReady == true ? 1 : 0)
+            counters.wordsReady.set(parts.subscriber.isReady ? 1 : 0)
         }
         counters.reads.set(Int64(readCount))
+        let allocated = ThreadMemory.allocatedBytes
+        counters.allocated.add(allocated - allocatedBefore)
+        allocatedBefore = allocated
         counters.redisReady.set(parts.cache.isReady ? 1 : 0)
         shared.status.set(problems, ofThread: thread)
     }
@@ -300,6 +350,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
             case .success(let answers):
                 let list = CredentialQueries.credentials(answers[0])
                 credentials.replace(with: list, changedAt: CredentialQueries.changedAt(answers[0]))
+                parts?.cache.watch(list.lazy.map(\.partition))
                 parts?.server.takesConnections = true
                 counters.credentials.set(Int64(list.count))
             case .failure(let error): Log.warning("the API keys could not be read", .text("error", error.description))
@@ -329,9 +380,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
         credentialsTimer?.cancel()
         let finish = { [unowned self] in
             parts.server.closeAll()
-            parts.subscriber?.close()
+            parts.subscriber.close()
             parts.cache.close()
             parts.pool.close()
+            parts.listPool.close()
             loop.stop()
         }
         guard let door = parts.door else { return finish() }

@@ -59,6 +59,12 @@ public struct GatewayOptions: Sendable {
         if let prefix = listenUnixPrefix, prefix.isEmpty || prefix.utf8.count > 104 {
             return "The Unix socket prefix must be 1 to 104 bytes long."
         }
+        let connections = threads * max(limits.sessionsPerReplica + 1, 2)
+        if connections > limits.connectionsPerServerMax {
+            return
+                "\(threads) threads would hold \(connections) connections to a database server, and \(limits.connectionsPerServerMax) are allowed: "
+                + "use fewer threads, or allow more where the servers have them (SLUICE_SERVER_CONNECTIONS)."
+        }
         return limits.problem
     }
 

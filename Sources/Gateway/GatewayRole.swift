@@ -50,6 +50,7 @@ public enum GatewayRole {
             let count = options.threads
             shared = GatewayLoop.Shared(
                 options: options, status: GatewayStatus(threads: count), pool: ReplicaPoolMetrics(replicas: options.replicas.count),
+                listPool: ReplicaPoolMetrics(replicas: options.replicas.count),
                 counters: (0..<count).map { _ in GatewayCounters() }, servers: (0..<count).map { _ in ServerCounters() },
                 redis: (0..<count).map { _ in RedisMetrics() })
             news = Mailbox(capacity: 2 * count)
@@ -130,6 +131,7 @@ public enum GatewayRole {
                 }
             }
             shared.pool.add(to: &page)
+            shared.listPool.addReads(to: &page, use: "lists")
             let status = shared.status
             page.gauge("sluice_gateway_ready", help: "1 when requests can be served.") { status.problems.isEmpty ? 1 : 0 }
             return page

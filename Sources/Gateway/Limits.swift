@@ -22,12 +22,19 @@ public struct GatewayLimits: Sendable {
     public var deliveryTimeoutMilliseconds = 5_000
     /// Redis's time for a command, milliseconds; then the replicas are asked.
     public var redisTimeoutMilliseconds = 250
+    /// Memory for copies of values in the process, bytes; 0: there are none.
+    public var nearBytes = 8 * 1024 * 1024
     /// A database query's time, milliseconds.
     public var queryDeadlineMilliseconds = 2_000
     /// Connections to each replica.
     public var sessionsPerReplica = 2
+    /// Connections of the whole process to any one database server: a thread has `sessionsPerReplica` and one for lists to each replica,
+    /// and two to the primary. Ten such gateways stay below 250 with the workers' few.
+    public var connectionsPerServerMax = 24
     /// Reads that the primary may be asked for in a second.
     public var primaryReadsPerSecond = 200
+    /// Lists and histories that the primary may be asked for in a second.
+    public var primaryListsPerSecond = 20
     /// A replica that is further behind is left out, milliseconds.
     public var lagMillisecondsMax = 5_000
     /// How long a read waits for a revision before the primary is asked, milliseconds.
@@ -70,6 +77,9 @@ public struct GatewayLimits: Sendable {
         for (name, value) in times where !(1...600_000).contains(value) {
             return "The \(name) time must be 1 to 600000 milliseconds, not \(value)."
         }
+        if nearBytes != 0, !(64 * 1024...1 << 32).contains(nearBytes) {
+            return "The memory for copies must be 64 KiB to 4 GiB, not \(nearBytes) bytes."
+        }
         return relationProblem
     }
 
@@ -78,6 +88,9 @@ public struct GatewayLimits: Sendable {
         if !(1...32).contains(sessionsPerReplica) { return "The connections to each replica must be 1 to 32, not \(sessionsPerReplica)." }
         if !(0...100_000).contains(primaryReadsPerSecond) {
             return "The primary's reads in a second must be 0 to 100000, not \(primaryReadsPerSecond)."
+        }
+        if !(0...100_000).contains(primaryListsPerSecond) {
+            return "The primary's lists in a second must be 0 to 100000, not \(primaryListsPerSecond)."
         }
         if pageRowsMax < 1 || pageRowsMax > 1_000 || pageRowsDefault < 1 || pageRowsDefault > pageRowsMax {
             return "A page must have 1 to 1000 rows at most, and the default must not be above that."

@@ -5,7 +5,11 @@ internal import Redis
 internal import Store
 internal import Wire
 
-/// Finds out what became of a command: in Redis, on a replica, on the primary.
+/// Finds out what became of a command: in Redis, or on a replica and then on the primary.
+///
+/// Who is told an outcome acts on it, so it must be one that no failover takes back. Redis has those that were committed; a replica may
+/// show one whose commit still waits for the synchronous standby, and which is decided anew if that standby takes over. The primary
+/// does not show it before. So a replica's word is only the reason to ask the primary, within its budget.
 final class OutcomeLookUps {
     enum Finding {
         case outcome(CommandOutcome)
@@ -55,11 +59,9 @@ final class OutcomeLookUps {
         let queries = Self.queries(pending)
         let done: PostgresSession.Completion = { [unowned self] result in
             let finding = Self.finding(pending, result)
-            if case .nothing = finding, asksPrimary, !onPrimary {
-                ask(pending, onPrimary: true, asksPrimary: asksPrimary, completion)
-            } else {
-                completion(finding)
-            }
+            if onPrimary { return completion(finding) }
+            if case .nothing = finding, !asksPrimary { return completion(finding) }
+            ask(pending, onPrimary: true, asksPrimary: asksPrimary, completion)
         }
         let sent = onPrimary ? pool.executeOnPrimary(queries, completion: done) : pool.execute(queries, completion: done)
         if !sent { completion(.nothing) }

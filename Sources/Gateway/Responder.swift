@@ -9,6 +9,8 @@ final class Responder {
     /// Set once the server is made, which needs its handler first.
     unowned var server: HTTPServer<GatewayLoop>?
     private var problemBody: [UInt8] = []
+    /// The bodies of problems that say nothing particular, by their codes: written once.
+    private var plainBodies: [[UInt8]] = Array(repeating: [], count: ProblemCode.allCases.count)
 
     init(counters: GatewayCounters) { self.counters = counters }
 
@@ -19,11 +21,20 @@ final class Responder {
     }
 
     func refuse(_ ticket: RequestTicket, _ problem: Problem, allow: StaticString? = nil) {
-        problemBody.removeAll(keepingCapacity: true)
-        problemBody.append(problem)
         var answer = Answer(problem.code)
         answer.allow = allow
-        let body = problemBody
+        let body = body(of: problem)
         send(ticket, answer, body: body.span)
+    }
+
+    private func body(of problem: Problem) -> [UInt8] {
+        guard problem.isPlain else {
+            problemBody.removeAll(keepingCapacity: true)
+            problemBody.append(problem)
+            return problemBody
+        }
+        let index = Int(problem.code.rawValue)
+        if plainBodies[index].isEmpty { plainBodies[index].append(problem) }
+        return plainBodies[index]
     }
 }

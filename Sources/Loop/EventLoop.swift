@@ -26,6 +26,9 @@ public final class EventLoop {
     /// Monotonic nanoseconds, read anew at each call.
     public var nowNanoseconds: UInt64 { Clock.monotonicNanoseconds }
 
+    /// Monotonic milliseconds, read once a turn: for deadlines, which need no better, on paths that pass here many times a turn.
+    public var turnMilliseconds: UInt64 { (turnStartNanoseconds == 0 ? Clock.monotonicNanoseconds : turnStartNanoseconds) / 1_000_000 }
+
     /// Runs turns until `stop`. A turn is: wait, run the handlers of everything that is ready, run the turn-end handlers.
     public func run() {
         stopped = false

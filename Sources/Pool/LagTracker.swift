@@ -74,5 +74,12 @@ public struct LagTracker: Sendable {
         return max(probe.ownLagMilliseconds, milliseconds(since: seen, nowNanoseconds))
     }
 
+    /// Every commit that was acknowledged before this instant has been replayed by a standby that answered so; 0 when that is not known.
+    /// Unlike the lag it is never a guess.
+    public func coveredNanoseconds(_ probe: Probe) -> UInt64 {
+        guard probe.isStandby else { return 0 }
+        return samples.last { $0.position <= probe.replayedPosition }?.askedNanoseconds ?? 0
+    }
+
     private func milliseconds(since start: UInt64, _ now: UInt64) -> Int { now > start ? Int((now - start) / 1_000_000) : 0 }
 }

@@ -87,6 +87,7 @@ public struct PoolMachine: Sendable {
         var probedNanoseconds: UInt64?
         var isLate = false
         var lagMilliseconds = 0
+        var coveredNanoseconds: UInt64 = 0
         var faults = 0
         /// Good probes that are still wanted before it serves again; 0 when it was not suspended.
         var probesWanted = 0
@@ -126,6 +127,12 @@ public struct PoolMachine: Sendable {
 
     /// As last measured.
     public func lagMilliseconds(ofReplica index: Int) -> Int { replicas[index].lagMilliseconds }
+
+    /// Every commit that was acknowledged before this instant is seen by a query that is sent to the server now; 0 when that is not
+    /// known. The primary has them all.
+    public func coveredNanoseconds(ofServer server: Int, nowNanoseconds: UInt64) -> UInt64 {
+        server == primaryServer ? nowNanoseconds : replicas[server].coveredNanoseconds
+    }
 
     // MARK: Choosing
 
@@ -198,8 +205,11 @@ public struct PoolMachine: Sendable {
     public mutating func sessionChanged(_ member: Member, isReady: Bool) { update(member) { $0.isReady = isReady } }
 
     /// A probe of a replica answered.
-    public mutating func measured(replica index: Int, lagMilliseconds: Int, nowNanoseconds: UInt64) {
+    ///
+    /// - Parameter coveredNanoseconds: every commit acknowledged before this instant was replayed; 0 when that is not known.
+    public mutating func measured(replica index: Int, lagMilliseconds: Int, coveredNanoseconds: UInt64 = 0, nowNanoseconds: UInt64) {
         replicas[index].probedNanoseconds = nowNanoseconds
+        replicas[index].coveredNanoseconds = coveredNanoseconds
         replicas[index].lagMilliseconds = lagMilliseconds
         replicas[index].probesWanted = max(0, replicas[index].probesWanted - 1)
         // Half the bound to come back, so that one at the edge does not come and go.

@@ -79,17 +79,31 @@ public final class ReplicaPool {
     /// As last measured, milliseconds.
     public func lagMilliseconds(ofReplica index: Int) -> Int { machine.lagMilliseconds(ofReplica: index) }
 
+    /// An answer, and how new it is: every commit that was acknowledged before the instant given (monotonic nanoseconds) is in it. 0
+    /// when that is not known, as for a replica that serves late.
+    public typealias DatedCompletion = (Result<[Rows], PostgresError>, _ coveredNanoseconds: UInt64) -> Void
+
     /// Sends the queries to the best server, as one implicit transaction. The completion is called exactly once, later.
     ///
     /// - Returns: false, and nothing was sent, when no server can take it.
     public func execute(_ queries: [Query], completion: @escaping PostgresSession.Completion) -> Bool {
+        executeDated(queries) { result, _ in completion(result) }
+    }
+
+    /// Sends the queries to the primary within its budget: for a read that no replica is fresh enough for. Not repeated.
+    public func executeOnPrimary(_ queries: [Query], completion: @escaping PostgresSession.Completion) -> Bool {
+        executeDatedOnPrimary(queries) { result, _ in completion(result) }
+    }
+
+    /// As `execute`; for what is kept for others.
+    public func executeDated(_ queries: [Query], completion: @escaping DatedCompletion) -> Bool {
         let sent = send(queries, to: machine.choose(nowNanoseconds: loop.nowNanoseconds), mayRetry: true, completion)
         if !sent { metrics.refused.add() }
         return sent
     }
 
-    /// Sends the queries to the primary within its budget: for a read that no replica is fresh enough for. Not repeated.
-    public func executeOnPrimary(_ queries: [Query], completion: @escaping PostgresSession.Completion) -> Bool {
+    /// As `executeOnPrimary`; for what is kept for others.
+    public func executeDatedOnPrimary(_ queries: [Query], completion: @escaping DatedCompletion) -> Bool {
         let sent = send(queries, to: machine.choosePrimary(nowNanoseconds: loop.nowNanoseconds), mayRetry: false, completion)
         if !sent { metrics.refused.add() }
         return sent
@@ -119,11 +133,12 @@ public final class ReplicaPool {
     }
 
     private func send(
-        _ queries: [Query], to choice: PoolMachine.Choice, mayRetry: Bool, _ completion: @escaping PostgresSession.Completion
+        _ queries: [Query], to choice: PoolMachine.Choice, mayRetry: Bool, _ completion: @escaping DatedCompletion
     ) -> Bool {
         guard case .member(let member, let isLate) = choice, let session = session(member) else { return false }
+        let covered = machine.coveredNanoseconds(ofServer: member.server, nowNanoseconds: loop.nowNanoseconds)
         let sent = session.execute(queries) { [unowned self] result in
-            finish(member, queries, result, mayRetry: mayRetry, completion)
+            finish(member, queries, result, coveredNanoseconds: covered, mayRetry: mayRetry, completion)
         }
         guard sent else { return false }
         machine.started(member)
@@ -132,13 +147,16 @@ public final class ReplicaPool {
     }
 
     private func finish(
-        _ member: PoolMachine.Member, _ queries: [Query], _ result: Result<[Rows], PostgresError>, mayRetry: Bool,
-        _ completion: @escaping PostgresSession.Completion
+        _ member: PoolMachine.Member, _ queries: [Query], _ result: Result<[Rows], PostgresError>, coveredNanoseconds: UInt64,
+        mayRetry: Bool,
+        _ completion: @escaping DatedCompletion
     ) {
         machine.finished(member, Self.outcome(result))
-        guard case .failure(let error) = result, mayRetry, Self.isWorthRepeating(error) else { return completion(result) }
+        guard case .failure(let error) = result, mayRetry, Self.isWorthRepeating(error) else {
+            return completion(result, coveredNanoseconds)
+        }
         let choice = machine.choose(excluding: member.server, nowNanoseconds: loop.nowNanoseconds)
-        guard send(queries, to: choice, mayRetry: false, completion) else { return completion(result) }
+        guard send(queries, to: choice, mayRetry: false, completion) else { return completion(result, coveredNanoseconds) }
         metrics.retried.add()
     }
 
@@ -193,8 +211,10 @@ public final class ReplicaPool {
         switch result {
         case .success(let rows):
             let now = loop.nowNanoseconds
-            let milliseconds = lag.lagMilliseconds(ofStandby: server, ReplicaProbe.standby(rows[0]), nowNanoseconds: now)
-            machine.measured(replica: server, lagMilliseconds: milliseconds, nowNanoseconds: now)
+            let answer = ReplicaProbe.standby(rows[0])
+            let milliseconds = lag.lagMilliseconds(ofStandby: server, answer, nowNanoseconds: now)
+            machine.measured(
+                replica: server, lagMilliseconds: milliseconds, coveredNanoseconds: lag.coveredNanoseconds(answer), nowNanoseconds: now)
         // A connection that broke says nothing about the others to that server.
         case .failure(.cancelled), .failure(.lost): break
         case .failure: machine.probeFailed(replica: server)

@@ -23,6 +23,18 @@ public struct ReplicaPoolMetrics: Sendable {
         lagMilliseconds = (0..<replicas).map { _ in Gauge() }
     }
 
+    /// Adds the reads by kind of server, for a pool beside the one whose replicas' states are shown.
+    ///
+    /// - Parameter use: what the pool is for.
+    public func addReads(to page: inout MetricsPage, use: String) {
+        for (server, counter) in [("replica", onReplicas), ("primary", onPrimary), ("late_replica", onLate), ("nobody", refused)] {
+            page.counter(
+                "sluice_replica_other_reads_total", help: "Reads of another kind sent to PostgreSQL, by kind of server.",
+                labels: "use=\"\(use)\",server=\"\(server)\""
+            ) { counter.value }
+        }
+    }
+
     /// Adds all of it to a process's page.
     public func add(to page: inout MetricsPage) {
         let counters: [(String, String, Counter)] = [

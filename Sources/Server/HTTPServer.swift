@@ -46,6 +46,13 @@ public final class HTTPServer<Handler: RequestHandler> {
     private var sweep: LoopTimer?
     private var isDraining = false
     private var onDrained: (() -> Void)?
+    private let reference = Reference()
+
+    /// What the loop, which outlives the server, holds of it. A weak reference would move its counts into a side table, and with them
+    /// every retain on the hot path.
+    private final class Reference {
+        unowned var server: HTTPServer?
+    }
 
     /// - Parameters:
     ///   - handler: kept unowned; it owns the server.
@@ -64,13 +71,17 @@ public final class HTTPServer<Handler: RequestHandler> {
             }
             listeners.append(listener)
         }
-        loop.atTurnEnd { [weak self] in self?.endTurn() }
+        reference.server = self
+        loop.atTurnEnd { [reference] in reference.server?.endTurn() }
         let sweep = LoopTimer(loop: loop) { [unowned self] in sweepDeadlines() }
         sweep.arm(afterMilliseconds: limits.sweepMilliseconds)
         self.sweep = sweep
     }
 
-    deinit { closeAll() }
+    deinit {
+        reference.server = nil
+        closeAll()
+    }
 
     /// Answers a request: `write` appends one whole answer to the output, as the rendering says.
     ///
@@ -135,7 +146,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         }
         let connection = connections[Int(slot)]
         connection.descriptor = descriptor
-        connection.machine = ConnectionMachine(limits: limits.connection, now: Clock.monotonicMilliseconds)
+        connection.machine = ConnectionMachine(limits: limits.connection, now: loop.turnMilliseconds)
         connection.watch = DescriptorWatch(loop: loop, descriptor: descriptor) { [unowned self, unowned connection] readiness in
             if readiness == .read { read(connection) } else { markDirty(connection) }
         }
@@ -196,7 +207,7 @@ public final class HTTPServer<Handler: RequestHandler> {
     private func consume(_ buffer: inout [UInt8], on connection: Connection) {
         var start = 0
         var end = buffer.count
-        let now = Clock.monotonicMilliseconds
+        let now = loop.turnMilliseconds
         while connection.isOpen {
             let receipt = receive(&buffer, start..<end, on: connection, now: now)
             switch receipt.outcome {
@@ -294,7 +305,7 @@ public final class HTTPServer<Handler: RequestHandler> {
             takeBack(&connection.output)
         }
         let action = connection.machine.wrote(
-            unwrittenBytes: connection.unwrittenBytes, limits: limits.connection, now: Clock.monotonicMilliseconds)
+            unwrittenBytes: connection.unwrittenBytes, limits: limits.connection, now: loop.turnMilliseconds)
         perform(action, on: connection)
         if connection.isOpen { settle(connection) }
     }
@@ -323,7 +334,8 @@ public final class HTTPServer<Handler: RequestHandler> {
     private func settle(_ connection: Connection) {
         if !connection.machine.needsKeptBytes { takeBack(&connection.kept) }
         if connection.machine.isClosed { return close(connection) }
-        connection.updateInterest()
+        // What is to be flushed in this turn is settled again after it: until then the socket is not known to be full.
+        if !connection.isDirty { connection.updateInterest() }
     }
 
     // MARK: Turns and time

@@ -38,6 +38,12 @@ public enum CacheKey {
         }
     }
 
+    /// `l:PARTITION`, the lease of a partition: while it is good, what Redis holds of the partition's accounts is what was committed.
+    public static func appendLease(ofPartition partition: Int32, to key: inout [UInt8]) {
+        key.append("l:")
+        key.append(decimal: Int64(partition))
+    }
+
     private static func appendPrefix(_ prefix: StaticString, _ tenant: TenantID, to key: inout [UInt8]) {
         key.append(prefix)
         key.append(decimal: tenant.rawValue)

@@ -63,4 +63,11 @@ public enum CacheLifetime {
     public static let acceptedMarkerMilliseconds = 3_600_000
     /// A page of transactions, milliseconds.
     public static let pageMilliseconds = 60_000
+    /// A copy in a gateway's process, milliseconds, from when Redis was asked for it. The loss of the connection that tells of changes
+    /// is silent: this is how long such a copy can outlive its change.
+    public static let nearMilliseconds: UInt64 = 1_000
+    /// How long a worker's word that Redis has everything is good, milliseconds.
+    public static let leaseMilliseconds = 1_000
+    /// How often it is given, milliseconds.
+    public static let leaseRenewalMilliseconds = 200
 }

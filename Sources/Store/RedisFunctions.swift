@@ -30,7 +30,7 @@ public enum RedisFunctions {
         command.append(decimal: Int64(CacheLifetime.markerMilliseconds))
     }
 
-    /// A reader's fill after a miss.
+    /// What the owner of a payment publishes; also a reader's fill of what cannot be old.
     public static func encodeFill(
         key: Span<UInt8>, revision: Int64, body: Span<UInt8>, lifetimeMilliseconds: Int, into command: inout CommandBuffer
     ) {
@@ -43,4 +43,64 @@ public enum RedisFunctions {
         command.append(body)
         command.append(decimal: Int64(lifetimeMilliseconds))
     }
+
+    /// A reader's fill after a miss: refused without a good lease of the partition, and when the snapshot may be older than the lease.
+    ///
+    /// - Parameters:
+    ///   - lease: the key of the partition's lease.
+    ///   - ageMilliseconds: how old the snapshot that the body was read from may be.
+    public static func encodeFill(
+        key: Span<UInt8>, lease: Span<UInt8>, revision: Int64, body: Span<UInt8>, lifetimeMilliseconds: Int, ageMilliseconds: Int,
+        into command: inout CommandBuffer
+    ) {
+        command.begin(argumentCount: 9)
+        command.append("FCALL")
+        command.append("sluice_fill")
+        command.append("2")
+        command.append(key)
+        command.append(lease)
+        command.append(decimal: revision)
+        command.append(body)
+        command.append(decimal: Int64(lifetimeMilliseconds))
+        command.append(decimal: Int64(ageMilliseconds))
+    }
+
+    // MARK: Leases
+
+    /// The worker's word that everything which it has committed in a partition is in Redis.
+    ///
+    /// The reply is how often the lease was renewed, or a `LeaseRefusal`.
+    /// - Parameter confirmed: the last such reply under this epoch; 0 for none.
+    public static func encodeRenew(lease: Span<UInt8>, epoch: Int64, confirmed: Int64, into command: inout CommandBuffer) {
+        command.begin(argumentCount: 7)
+        command.append("FCALL")
+        command.append("sluice_renew")
+        command.append("1")
+        command.append(lease)
+        command.append(decimal: epoch)
+        command.append(decimal: Int64(CacheLifetime.leaseMilliseconds))
+        command.append(decimal: confirmed)
+    }
+
+    /// For how many milliseconds the leases of some partitions are still good: the reply is an array of integers, in their order.
+    public static func encodeFresh(partitions: [Int32], into command: inout CommandBuffer) {
+        command.begin(argumentCount: 3 + partitions.count)
+        command.append("FCALL_RO")
+        command.append("sluice_fresh")
+        command.append(decimal: Int64(partitions.count))
+        var key: [UInt8] = []
+        for partition in partitions {
+            key.removeAll(keepingCapacity: true)
+            CacheKey.appendLease(ofPartition: partition, to: &key)
+            command.append(key.span)
+        }
+    }
+}
+
+/// Why a lease was not renewed.
+public enum LeaseRefusal: Int64, Sendable {
+    /// A later owner of the partition has written it.
+    case superseded = -1
+    /// Redis does not know of renewals that it had confirmed: it came back with what it held at an earlier time.
+    case forgotten = -2
 }

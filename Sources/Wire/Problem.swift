@@ -64,6 +64,9 @@ public struct Problem: Error, Equatable, Sendable {
     /// The payment's body as `append(_: Payment)` wrote it, for a declined one.
     public var payment: [UInt8]?
 
+    /// Whether it tells nothing but its code, so that its body is that of every such problem.
+    public var isPlain: Bool { detail == nil && instance == nil && errors.isEmpty && paymentID == nil && payment == nil }
+
     public init(
         _ code: ProblemCode, detail: String? = nil, instance: String? = nil, errors: [ValidationProblem] = [],
         paymentID: OperationID? = nil,

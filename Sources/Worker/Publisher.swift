@@ -16,6 +16,13 @@ final class Publisher {
         case account(Account, batch: Int)
         case other(batch: Int)
         case emptying
+        case lease(LeaseKey)
+    }
+
+    /// A partition as one of its owners has it.
+    private struct LeaseKey: Hashable {
+        let partition: Int32
+        let epoch: Int64
     }
 
     private struct Sent {
@@ -44,6 +51,8 @@ final class Publisher {
     private var mustEmpty = false
     /// Owed values that were sent again and are not answered: still owed as far as confirming goes.
     private var debtInFlight = 0
+    /// How often each lease was renewed, as far as Redis has confirmed it.
+    private var leases: [LeaseKey: Int64] = [:]
     /// Redis answered an error to what is owed: the next try is the timer's.
     private var isHeldOff = false
     private var holdOffMilliseconds = holdOffFirstMilliseconds
@@ -111,6 +120,39 @@ final class Publisher {
     func emptyCache() {
         mustEmpty = true
         settleDebt()
+    }
+
+    // MARK: Leases
+
+    /// Says that everything committed in these partitions is in Redis: to be called several times in a lease's life, and only with
+    /// partitions whose earlier owner left nothing unpublished.
+    ///
+    /// Not said while something is owed. What is on its way stands before this in the same pipeline, so Redis has it first.
+    func renewLeases(_ owned: [(partition: Int32, epoch: Int64)]) {
+        guard isReady, !hasDebt else { return }
+        if leases.count > 2 * owned.count {
+            let held = Set(owned.map { LeaseKey(partition: $0.partition, epoch: $0.epoch) })
+            leases = leases.filter { held.contains($0.key) }
+        }
+        for (partition, epoch) in owned {
+            let lease = LeaseKey(partition: partition, epoch: epoch)
+            key.removeAll(keepingCapacity: true)
+            CacheKey.appendLease(ofPartition: partition, to: &key)
+            let confirmed = leases[lease] ?? 0
+            RedisFunctions.encodeRenew(lease: key.span, epoch: epoch, confirmed: confirmed, into: &command)
+            _ = send(.lease(lease), batch: -1)
+        }
+    }
+
+    private func renewed(_ lease: LeaseKey, _ answer: Int64) {
+        switch LeaseRefusal(rawValue: answer) {
+        case nil: leases[lease] = max(leases[lease] ?? 0, answer)
+        case .superseded: Log.info("a lease is another worker's", .integer("partition", lease.partition))
+        case .forgotten:
+            Log.warning("redis came back with what it held earlier: it is emptied", .integer("partition", lease.partition))
+            leases[lease] = nil
+            emptyCache()
+        }
     }
 
     // MARK: Commands
@@ -189,9 +231,11 @@ final class Publisher {
     private func answered(_ token: UInt64, _ result: borrowing RedisResult) {
         guard let what = pending.removeValue(forKey: token) else { return }
         let worked: Bool
+        var number: Int64?
         switch result {
         case .reply(let reply):
             worked = reply.kind != .error
+            number = reply.integer
             if !worked { logRefusal(reply.text) }
         case .failure: worked = false
         }
@@ -207,6 +251,7 @@ final class Publisher {
             }
             done(batch)
         case .other(let batch): done(batch)
+        case .lease(let lease): if let number { renewed(lease, number) }
         case .emptying:
             if worked {
                 mustEmpty = false

@@ -54,7 +54,8 @@ final class WorkerLoop {
         }
         statusTimer = LoopTimer(loop: loop) { [unowned self] in
             report()
-            statusTimer?.arm(afterMilliseconds: 200)
+            publisher.renewLeases(machine.publishedPartitions)
+            statusTimer?.arm(afterMilliseconds: CacheLifetime.leaseRenewalMilliseconds)
         }
         statusTimer?.arm(afterMilliseconds: 0)
         let configuration = ConsumerConfiguration(

@@ -2,6 +2,13 @@ internal import Ledger
 internal import Store
 
 extension WorkerMachine {
+    /// The partitions that run, but for those whose earlier owner's commits are not all published.
+    var publishedPartitions: [(partition: Int32, epoch: Int64)] {
+        partitions.compactMap { number, partition in
+            partition.stopReason == nil && partition.published >= partition.grant.nextOffset ? (number, partition.grant.epoch) : nil
+        }
+    }
+
     /// What follows for a partition, told to the driver in order.
     enum Notice: Equatable {
         case start(partition: Int32, offset: Int64)

@@ -6,37 +6,6 @@ internal import Store
 /// Pure: events in, one action out at a time, no clock and no I/O. One thing is under way with the database at any time
 /// (`Phase`), so that whatever happens to it there is one place to say what follows.
 struct WorkerMachine {
-    enum Action: Equatable {
-        /// Take these partitions over: raise their epochs and read their offsets.
-        case acquire([Int32])
-        /// Ask what the next batch depends on, decide it and store it.
-        case process
-        /// Read the next batch's outcomes and publish them again.
-        case republish
-        /// A batch failed or its outcome is unknown: forget what was known, and ask where its partitions stand.
-        case check([Int32])
-        /// Try again after this long.
-        case wait(milliseconds: Int)
-    }
-
-    enum Phase: Equatable {
-        case idle
-        case acquiring([Int32])
-        case processing
-        case republishing
-        case checking([Int32])
-        /// The wait after a failed batch is over: asking where its partitions stand is next.
-        case checkDue([Int32])
-        /// What to do once the wait is over.
-        case waiting(resume: Resume)
-    }
-
-    enum Resume: Equatable {
-        case acquire([Int32])
-        case check([Int32])
-        case next
-    }
-
     let limits: WorkerLimits
     /// The log that is being read; set by the first assignment.
     private(set) var logIncarnation = ""

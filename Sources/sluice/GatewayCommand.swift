@@ -25,6 +25,17 @@ struct GatewayCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Unix sockets for nginx: thread N listens on PREFIX.N. [SLUICE_LISTEN_UNIX]", valueName: "prefix"))
     var listenUnix: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Connections of all threads to any one database server, at most. [SLUICE_SERVER_CONNECTIONS] (default: 24)", valueName: "n"))
+    var serverConnections: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory of each thread for copies of what Redis holds, KiB, 64 to 4194304; 0 for none. [SLUICE_NEAR_KIB] (default: 8192)",
+            valueName: "KiB"))
+    var nearKib: String?
+
     @OptionGroup var admin: AdminOptions
     @OptionGroup var kafka: KafkaOptions
     @OptionGroup var database: DatabaseOptions
@@ -47,6 +58,11 @@ struct GatewayCommand: ParsableCommand {
         options.role = try servedRole()
         let cores = ProcessInfo.processInfo.activeProcessorCount
         options.threads = try Settings.integer("threads", threads, in: 1...64, absent: max(1, min(8, cores / 2)))
+        options.limits.connectionsPerServerMax = try Settings.integer(
+            "server-connections", serverConnections, in: 2...1_000, absent: options.limits.connectionsPerServerMax)
+        let nearKibibytes = try Settings.integer("near-kib", nearKib, in: 0...4_194_304, absent: 8_192)
+        guard nearKibibytes == 0 || nearKibibytes >= 64 else { throw SettingError("near-kib", "must be 0, or 64 and more") }
+        options.limits.nearBytes = nearKibibytes * 1_024
         options.listen = try Settings.address("listen", listen)
         options.listenUnixPrefix = Settings.text("listen-unix", listenUnix)
         if options.listen == nil, options.listenUnixPrefix == nil {

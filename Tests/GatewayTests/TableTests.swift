@@ -21,6 +21,7 @@ import Wire
 
     private static func caller(_ table: CredentialTable, _ field: String?) -> Result<CredentialTable.Caller, Problem> {
         let identity = Identity()
+        var table = table
         do throws(Problem) {
             guard let field else { return .success(try table.caller(authorization: nil, identity)) }
             let bytes: [UInt8] = Array(field.utf8)

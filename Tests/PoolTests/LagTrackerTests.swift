@@ -64,4 +64,15 @@ import Testing
         tracker.primaryWasAt(900, askedNanoseconds: 1 * second)
         #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 0, own: 5, receiver: false, standby: false), nowNanoseconds: second) == 0)
     }
+
+    @Test mutating func `what a standby has for certain is told by the newest position that it has replayed`() {
+        #expect(tracker.coveredNanoseconds(probe(at: 500)) == 0)
+        tracker.primaryWasAt(100, askedNanoseconds: 1 * second)
+        tracker.primaryWasAt(200, askedNanoseconds: 2 * second)
+        #expect(tracker.coveredNanoseconds(probe(at: 99)) == 0)
+        #expect(tracker.coveredNanoseconds(probe(at: 100)) == 1 * second)
+        #expect(tracker.coveredNanoseconds(probe(at: 250)) == 2 * second)
+        // One that was promoted has a history of its own.
+        #expect(tracker.coveredNanoseconds(probe(at: 250, standby: false)) == 0)
+    }
 }

@@ -74,7 +74,7 @@ import Testing
 }
 
 /// A Redis on the test's own loop that answers what the test says; one connection at a time.
-private final class ScriptedRedis {
+final class ScriptedRedis {
     let address: SocketAddress
     var answer: ([String]) -> String = { _ in "+OK\r\n" }
     private(set) var commandCount = 0

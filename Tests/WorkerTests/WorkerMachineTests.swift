@@ -56,6 +56,17 @@ import Wire
         #expect(machine.isEverythingRunning)
     }
 
+    @Test func `a partition is vouched for once what its earlier owner left unpublished is published`() {
+        var machine = running(next: 5, published: 3)
+        #expect(machine.publishedPartitions.isEmpty)
+        machine.published([0: 4])
+        #expect(machine.publishedPartitions.isEmpty)
+        machine.published([0: 5])
+        #expect(machine.publishedPartitions.map(\.partition) == [0])
+        machine.unreadable(0, "gone")
+        #expect(machine.publishedPartitions.isEmpty)
+    }
+
     @Test func `offsets of another log stop the partition and say what to do`() {
         var machine = WorkerMachine(limits: WorkerLimits())
         machine.assigned([0], logIncarnation: log)

@@ -20,8 +20,55 @@ local function put(keys, args)
     return 1
 end
 
+-- Milliseconds since 1970, as this server counts them.
+local function now_milliseconds()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- A lease is EPOCH COUNT CREATED DEADLINE, times in milliseconds. Returns them, or nothing where there is no lease.
+local function lease_of(key)
+    local value = redis.call('GET', key)
+    if not value then return nil end
+    local epoch, count, created, deadline = string.match(value, '^(%d+) (%d+) (%d+) (%d+)$')
+    return tonumber(epoch), tonumber(count), tonumber(created), tonumber(deadline)
+end
+
+-- A worker says that everything it has committed is here. Its lease outlives its deadline: who wrote it last is known for as long.
+-- Returns how often it was renewed; -1 when a later owner has written it; -2 when this server has forgotten renewals that it
+-- confirmed, and so may hold values from before them.
+local function renew(keys, args)
+    local epoch, lifetime, confirmed = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
+    local now = now_milliseconds()
+    local owner, count, created = lease_of(keys[1])
+    if owner and owner > epoch then return -1 end
+    if owner == epoch and count < confirmed then return -2 end
+    count = (count or 0) + 1
+    redis.call('SET', keys[1], string.format('%.0f %.0f %.0f %.0f', epoch, count, created or now, now + lifetime), 'PX', 86400000)
+    return count
+end
+
+-- For how many milliseconds each of the leases is still good; 0 for one that is not there.
+local function fresh(keys)
+    local now = now_milliseconds()
+    local left = {}
+    for index, key in ipairs(keys) do
+        local _, _, _, deadline = lease_of(key)
+        left[index] = math.max(0, (deadline or 0) - now)
+    end
+    return left
+end
+
 -- A reader's fill after a miss. Nothing below what is there is stored; a floor of the same revision is filled.
+--
+-- With a lease as the second key the reader says how old its snapshot may be. The floors that would turn an old one away were lost
+-- if this server was emptied since; the lease was created after that. Without a good lease changes may be missing here, and floors.
 local function fill(keys, args)
+    if keys[2] then
+        local owner, _, created, deadline = lease_of(keys[2])
+        local now = now_milliseconds()
+        if not owner or deadline <= now or now - tonumber(args[4]) < created then return 0 end
+    end
     local revision = tonumber(args[1])
     local current = redis.call('GET', keys[1])
     if current and revision_of(current) > revision then return 0 end
@@ -39,4 +86,6 @@ end
 -- A full Redis refuses fills, which only keep it full. It never refuses what is newer: the old balance would be shown until it expires.
 redis.register_function { function_name = 'sluice_put', callback = put, flags = { 'allow-oom' } }
 redis.register_function('sluice_fill', fill)
+redis.register_function { function_name = 'sluice_renew', callback = renew, flags = { 'allow-oom' } }
+redis.register_function { function_name = 'sluice_fresh', callback = fresh, flags = { 'no-writes' } }
 redis.register_function { function_name = 'sluice_unmark', callback = unmark, flags = { 'allow-oom' } }

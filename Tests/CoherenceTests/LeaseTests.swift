@@ -1,0 +1,140 @@
+import Bytes
+import Glibc
+import Redis
+import Store
+import Testing
+
+@testable import TestSupport
+
+/// The functions that keep Redis from going back in time, against a real one.
+@Suite struct LeaseTests {
+    private struct Client {
+        let connection: RedisConnection
+
+        init(_ server: RedisServer) throws {
+            var configuration = RedisConfiguration(endpoint: server.endpoint)
+            configuration.setUp = RedisFunctions.setUp
+            connection = try RedisConnection(configuration)
+        }
+
+        func call(_ arguments: String...) throws -> OwnedReply { try connection.command(arguments) }
+
+        func renew(epoch: Int = 1, confirmed: Int = 0, lifetime: Int = 1_000) throws -> Int64? {
+            try call("FCALL", "sluice_renew", "1", "l:0", "\(epoch)", "\(lifetime)", "\(confirmed)").integer
+        }
+        func put(_ revision: Int, _ body: String = "{}") throws {
+            #expect(try call("FCALL", "sluice_put", "1", "a", "\(revision)", body, "60000", "60000").integer != nil)
+        }
+        /// Whether a reader's fill was taken.
+        func fill(_ revision: Int, _ body: String, age: Int = 0) throws -> Bool {
+            try call("FCALL", "sluice_fill", "2", "a", "l:0", "\(revision)", body, "60000", "\(age)").integer == 1
+        }
+        func value() throws -> String? { try call("GET", "a").text }
+        func left() throws -> [Int64?] {
+            guard case .array(let elements) = try call("FCALL_RO", "sluice_fresh", "2", "l:0", "l:1") else { return [] }
+            return elements.map(\.integer)
+        }
+    }
+
+    @Test func `a late filler does not put an old value back`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            #expect(try client.renew() == 1)
+            // Read at revision 4 before the commit of 5, filled after it.
+            try client.put(5)
+            #expect(try !client.fill(4, "old"))
+            #expect(try client.value() == "5\n")
+            #expect(try client.fill(5, "new"))
+            try client.put(6, "newer")
+            #expect(try !client.fill(5, "new"))
+            #expect(try client.value() == "6\nnewer")
+        }
+    }
+
+    @Test func `a late tombstone does not hide an account that was opened`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            #expect(try client.renew() == 1)
+            #expect(try client.fill(0, "-"))
+            try client.put(1, "opened")
+            #expect(try client.value() == "1\nopened")
+            #expect(try !client.fill(0, "-"))
+            #expect(try client.value() == "1\nopened")
+        }
+    }
+
+    @Test func `a fill from before Redis was emptied is refused, one from after it is taken`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            #expect(try client.renew() == 1)
+            try client.put(5)
+            #expect(try client.call("FLUSHALL").text == "OK")
+            // The floor is gone, and with it the lease: nothing is kept until a worker has been here.
+            #expect(try !client.fill(4, "old", age: 500))
+            #expect(try !client.fill(5, "new"))
+            #expect(try client.renew(confirmed: 1) == 1)
+            #expect(try !client.fill(4, "old", age: 500))
+            usleep(20_000)
+            #expect(try client.fill(5, "new", age: 10))
+        }
+    }
+
+    @Test func `a lease runs out by itself, and nothing is filled or believed without`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            #expect(try client.left() == [0, 0])
+            #expect(try client.renew(lifetime: 150) == 1)
+            let left = try client.left()
+            #expect((1...150).contains(left[0] ?? 0))
+            #expect(left[1] == 0)
+            #expect(try client.fill(1, "a"))
+            usleep(200_000)
+            #expect(try client.left() == [0, 0])
+            #expect(try !client.fill(2, "b"))
+            #expect(try client.renew(confirmed: 1, lifetime: 150) == 2)
+            #expect(try client.fill(2, "b"))
+        }
+    }
+
+    @Test func `a Redis that was frozen comes back with leases that have run out`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            #expect(try client.renew(lifetime: 300) == 1)
+            server.freeze()
+            usleep(400_000)
+            server.thaw()
+            #expect(try client.left()[0] == 0)
+        }
+    }
+
+    @Test func `an owner that was superseded renews nothing, even after the lease has run out`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            #expect(try client.renew(epoch: 7, lifetime: 50) == 1)
+            #expect(try client.renew(epoch: 8, lifetime: 50) == 2)
+            usleep(80_000)
+            #expect(try client.renew(epoch: 7, confirmed: 1) == LeaseRefusal.superseded.rawValue)
+            #expect(try client.left()[0] == 0)
+            #expect(try client.renew(epoch: 8, confirmed: 2) == 3)
+        }
+    }
+
+    @Test func `a Redis that has forgotten what it confirmed is found out`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            for count in 1...3 as ClosedRange<Int64> { #expect(try client.renew(confirmed: Int(count) - 1) == count) }
+            // As a server that came back with a copy of earlier.
+            let now = try client.call("GET", "l:0").text ?? ""
+            #expect(try client.call("SET", "l:0", now.replacingCount(with: 2)).text == "OK")
+            #expect(try client.renew(confirmed: 3) == LeaseRefusal.forgotten.rawValue)
+        }
+    }
+}
+
+extension String {
+    fileprivate func replacingCount(with count: Int) -> String {
+        var parts = split(separator: " ").map(String.init)
+        parts[1] = "\(count)"
+        return parts.joined(separator: " ")
+    }
+}

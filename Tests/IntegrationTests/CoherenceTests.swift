@@ -1,0 +1,232 @@
+import Foundation
+import Glibc
+import Testing
+
+extension WholeSystem {
+    /// What Redis and the gateways hold is old, and nobody may believe it for long.
+    @Suite struct Coherence {
+        private let gateways = ["gateway-a", "gateway-b"]
+
+        /// Reads an account at both gateways until it is a copy in both.
+        private func warm(_ scene: Scene, _ account: String) throws {
+            for gateway in gateways {
+                let client = try scene.system.client(at: gateway)
+                for _ in 0..<8 { #expect(try client.get("/v1/accounts/\(account)").status == 200) }
+            }
+        }
+
+        /// What is shown at each gateway, without a token.
+        private func shown(_ scene: Scene, _ account: String) throws -> [JSON] {
+            try gateways.map { gateway in
+                let read = try scene.system.client(at: gateway).get("/v1/accounts/\(account)")
+                #expect(read.status == 200, "\(read)")
+                return read.json
+            }
+        }
+
+        private func expectAll(
+            _ scene: Scene, _ account: String, sourceLocation: SourceLocation = #_sourceLocation, _ isRight: (JSON) -> Bool
+        ) throws {
+            let wrong = try shown(scene, account).filter { !isRight($0) }
+            #expect(wrong.isEmpty, "\(wrong.map { "\($0.value ?? "")" })", sourceLocation: sourceLocation)
+        }
+
+        private func sum(_ name: String, of system: SystemUnderTest) throws -> Int {
+            try gateways.reduce(0) { sum, gateway in
+                let page = try APIClient(system.admin(gateway), key: nil).get("/metrics").text
+                let lines = page.split(separator: "\n").filter { $0.hasPrefix(name) }
+                return sum + lines.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
+            }
+        }
+
+        @Test func `a balance that is read again comes from the process, and its change is seen at the other gateway`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            // The lease and the tracking stand soon after the start.
+            let isNear = try eventually(seconds: 20) {
+                let before = try sum("sluice_gateway_near_hits_total", of: scene.system)
+                try warm(scene, shop)
+                return try sum("sluice_gateway_near_hits_total", of: scene.system) >= before + 8
+            }
+            #expect(isNear)
+            for round in 1...20 {
+                let payment = try scene.system.client(at: "gateway-a").pay(1, from: world, to: shop)
+                #expect(payment.status == 201, "\(payment)")
+                let told = Moment.now
+                let isSeen = try eventually(seconds: 2, everyMilliseconds: 1) {
+                    try shown(scene, shop).allSatisfy { $0.posted.int == round }
+                }
+                #expect(isSeen)
+                #expect(told.secondsAgo < 0.5, "the old balance was shown for \(told.secondsAgo) s")
+            }
+        }
+
+        /// What a worker leaves behind that dies between a commit and its publication: a newer row, and nobody who knows.
+        @Test func `a commit that its worker did not live to publish is shown once its lease has run out`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            #expect(try scene.client.pay(10, from: world, to: shop).status == 201)
+            try warm(scene, shop)
+            let before = try sum("sluice_gateway_cache_unbelieved_total", of: scene.system)
+            try scene.system.whileFrozen("worker-1") {
+                let tables = LedgerTables(system: scene.system)
+                _ = try tables.rows("UPDATE sluice.account SET overdraft_limit = 77, revision = revision + 1 WHERE id = '\(shop)'")
+                // A lease's life, a gateway's look at it, and the replica's way.
+                usleep(1_600_000)
+                for _ in 0..<50 { try expectAll(scene, shop) { $0.overdraft_limit.int == 77 } }
+                #expect(try sum("sluice_gateway_cache_unbelieved_total", of: scene.system) > before)
+            }
+            try scene.system.waitUntilHealthy()
+            // Its next change, by a worker that had not heard of this one, is a change of the newer row.
+            #expect(try scene.client.pay(5, from: world, to: shop).status == 201)
+            #expect(try scene.posted(shop, minRevision: 4) == 15)
+            try expectLedgerIsSound(scene.system)
+        }
+
+        @Test func `a Redis that was frozen comes back old, and is not believed`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            #expect(try scene.client.pay(10, from: world, to: shop).status == 201)
+            try warm(scene, shop)
+            let redis = try scene.system.pid("redis")
+            ProcessTree.freeze(redis)
+            defer { ProcessTree.thaw(redis) }
+            let accepted = try scene.client.pay(5, from: world, to: shop, wait: nil)
+            #expect(accepted.status == 202, "\(accepted)")
+            let tables = LedgerTables(system: scene.system)
+            let isSettled = try eventually(seconds: 10) { try tables.movements(to: shop).sum == 15 }
+            #expect(isSettled)
+            usleep(1_500_000)
+            // The worker cannot catch up either: what Redis has is what it had.
+            try scene.system.whileFrozen("worker-1") {
+                ProcessTree.thaw(redis)
+                let end = Moment.now.advanced(bySeconds: 2.5)
+                while Moment.now < end { try expectAll(scene, shop) { $0.posted.int == 15 } }
+            }
+            try scene.system.waitUntilHealthy()
+            let isCached = try eventually(seconds: 5) {
+                let hits = try sum("sluice_gateway_near_hits_total", of: scene.system)
+                try expectAll(scene, shop) { $0.posted.int == 15 }
+                return try sum("sluice_gateway_near_hits_total", of: scene.system) > hits
+            }
+            #expect(isCached, "not cached again within 5 s")
+        }
+
+        @Test func `an emptied Redis takes nothing from a replica that is behind`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            #expect(try scene.client.pay(10, from: world, to: shop).status == 201)
+            try warm(scene, shop)
+            try scene.system.whileReplicaIsStale {
+                let payment = try scene.client.pay(5, from: world, to: shop)
+                #expect(payment.status == 201, "\(payment)")
+                let socket = (scene.system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count)
+                // Floors and bodies are gone, and the replica knows the old balance only.
+                #expect(try run("/usr/bin/redis-cli", ["-s", String(socket), "FLUSHALL"]).code == 0)
+                for _ in 0..<20 { _ = try shown(scene, shop) }
+            }
+            // The replica catches up: nothing it said meanwhile may have stayed.
+            let revision = 3
+            let isCaught = try eventually(seconds: 10) {
+                try LedgerTables(system: scene.system).movements(to: shop).sum == 15
+                    && scene.client.get("/v1/accounts/\(shop)?min_revision=\(revision)").json.posted.int == 15
+            }
+            #expect(isCaught)
+            usleep(1_000_000)
+            for _ in 0..<50 { try expectAll(scene, shop) { $0.posted.int == 15 } }
+            try scene.system.waitUntilHealthy()
+        }
+
+        @Test func `a final outcome is told only once no failover can take it back`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let id = try scene.system.whileFrozen("postgres-standby") {
+                // The read replica gets the commit from the primary before the standby has it, and shows it.
+                let waited = try scene.client.pay(1, from: world, to: shop, wait: 3)
+                #expect(waited.status == 202, "\(waited)")
+                return try #require(waited.json.id.string)
+            }
+            #expect(try scene.final(id).status.string == "settled")
+            try scene.system.waitUntilHealthy()
+        }
+
+        @Test func `opening an account is visible at once to its opener, although others have looked for it`() throws {
+            let scene = try Scene()
+            let id = scene.id("later")
+            for gateway in gateways {
+                let client = try scene.system.client(at: gateway)
+                for _ in 0..<5 { #expect(try client.get("/v1/accounts/\(id)").status == 404) }
+            }
+            try scene.open("later")
+            let isSeen = try eventually(seconds: 1, everyMilliseconds: 1) { try shown(scene, id).allSatisfy { $0.id.string == id } }
+            #expect(isSeen)
+            #expect(try scene.client.get("/v1/accounts/\(id)?min_revision=1").status == 200)
+        }
+
+        @Test func `a gateway holds as many database connections as its threads account for, and no more are begun`() throws {
+            let scene = try Scene()
+            _ = try scene.world()
+            // Two threads, each with a session for reads and one for lists.
+            let held = try LedgerTables(system: scene.system).count(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gateway-a'")
+            #expect(held == 4)
+            let started = try scene.system.sluice(
+                ["gateway", "--threads", "64", "--listen", "127.0.0.1:1", "--admin", "127.0.0.1:0"], seconds: 10)
+            #expect(started.code == 2)
+            #expect((started.output + started.errors).contains("SLUICE_SERVER_CONNECTIONS"), "\(started)")
+        }
+
+        @Test func `a page that is read again comes from the process, and a new entry makes a new page`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            for round in 1...3 {
+                let payment = try scene.client.pay(round, from: world, to: shop)
+                let revision = try #require(payment.json.credit_result.revision.int, "\(payment)")
+                let client = try scene.system.client(at: "gateway-a")
+                // The balance is what names the page: somebody has asked for it.
+                #expect(try client.get("/v1/accounts/\(shop)?min_revision=\(revision)").status == 200)
+                let target = "/v1/accounts/\(shop)/transactions?limit=20&min_revision=\(revision)"
+                let first = try client.get(target)
+                let asked = try sum("sluice_replica_other_reads_total", of: scene.system)
+                for _ in 0..<20 {
+                    let again = try client.get(target)
+                    #expect(again.text == first.text)
+                    #expect(again["etag"] == "\"R\(revision)\"")
+                }
+                #expect(try sum("sluice_replica_other_reads_total", of: scene.system) - asked <= 1)
+                #expect(first.json.data.list.count == round)
+            }
+        }
+
+        @Test func `a hot key that Redis has lost is asked of a replica once by each loop`() throws {
+            let scene = try Scene()
+            let shop = try scene.open("shop")
+            try warm(scene, shop)
+            let endpoint = try scene.system.gateway("gateway-a")
+            let request = "GET /v1/accounts/\(shop) HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(scene.system.demoKey)\r\n\r\n"
+            let connections = try (0..<200).map { _ in try HTTPConnection(endpoint) }
+            let socket = String((scene.system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
+            let before = try sum("sluice_gateway_cache_misses_total", of: scene.system)
+            for _ in 0..<5 {
+                // Every one of the requests stands in the sockets before the loops see the first.
+                let gateway = try scene.system.pid("gateway-a")
+                ProcessTree.freeze(gateway)
+                #expect(
+                    try run(
+                        "/usr/bin/redis-cli", ["-s", socket, "EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0"]
+                    ).code == 0)
+                for connection in connections { try connection.send(request) }
+                ProcessTree.thaw(gateway)
+                for connection in connections { #expect(try connection.receive().status == 200) }
+            }
+            let asked = try sum("sluice_gateway_cache_misses_total", of: scene.system) - before
+            #expect((1...10).contains(asked), "\(asked) queries for 5 losses and 2 loops")
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Ledger
+import Loop
+import Redis
+import Testing
+
+@testable import Worker
+
+@Suite struct LeaseRenewalTests {
+    let loop = EventLoop()
+
+    func account(_ revision: Int64) -> Account {
+        Account(
+            key: AccountKey(tenant: TenantID(1), account: AccountID("alice")!), number: 1, currency: Currency("EUR")!, kind: .normal,
+            overdraftLimit: 0, revision: revision, openedAt: Timestamp(microseconds: 0), changedAt: Timestamp(microseconds: 0))
+    }
+
+    func run(milliseconds: Int) {
+        let timer = LoopTimer(loop: loop) { loop.stop() }
+        timer.arm(afterMilliseconds: milliseconds)
+        withExtendedLifetime(timer) { loop.run() }
+    }
+
+    private func withPublisher(_ server: ScriptedRedis, _ body: (Publisher) -> Void) {
+        let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: WorkerLimits()) { _ in }
+        defer { publisher.close() }
+        while !publisher.isReady { run(milliseconds: 5) }
+        body(publisher)
+    }
+
+    @Test func `a worker vouches for a partition only while Redis has all that it has committed`() throws {
+        let server = try ScriptedRedis(loop: loop)
+        var renewals: [[String]] = []
+        var refuses = false
+        server.answer = { command in
+            if command.contains("sluice_renew") {
+                renewals.append(command)
+                return ":\(renewals.count)\r\n"
+            }
+            return refuses ? "-OOM command not allowed\r\n" : ":2\r\n"
+        }
+        withPublisher(server) { publisher in
+            publisher.renewLeases([(partition: 4, epoch: 9)])
+            run(milliseconds: 10)
+            // The key, the epoch, the lease's life, and what was confirmed before.
+            #expect(renewals.map { Array($0.dropFirst(3)) } == [["l:4", "9", "1000", "0"]])
+            publisher.renewLeases([(partition: 4, epoch: 9)])
+            run(milliseconds: 10)
+            #expect(renewals.last.map { Array($0.dropFirst(3)) } == ["l:4", "9", "1000", "1"])
+
+            refuses = true
+            publisher.publish(accounts: [account(2)], tellings: [], payments: [], deadLetters: [], reach: [4: 1])
+            run(milliseconds: 10)
+            #expect(publisher.owedAccounts == 1)
+            for _ in 0..<5 {
+                publisher.renewLeases([(partition: 4, epoch: 9)])
+                run(milliseconds: 10)
+            }
+            #expect(renewals.count == 2)
+
+            refuses = false
+            run(milliseconds: 2_200)
+            #expect(publisher.owedAccounts == 0)
+            publisher.renewLeases([(partition: 4, epoch: 9)])
+            run(milliseconds: 10)
+            #expect(renewals.count == 3)
+        }
+    }
+
+    @Test func `a Redis that has forgotten renewals is emptied before it is vouched for again`() throws {
+        let server = try ScriptedRedis(loop: loop)
+        var seen: [String] = []
+        var forgets = true
+        server.answer = { command in
+            seen.append(command.contains("sluice_renew") ? "renew" : command[0])
+            if command.contains("sluice_renew") { return forgets ? ":-2\r\n" : ":1\r\n" }
+            return "+OK\r\n"
+        }
+        withPublisher(server) { publisher in
+            publisher.renewLeases([(partition: 0, epoch: 1)])
+            run(milliseconds: 20)
+            #expect(seen == ["renew", "FLUSHDB"])
+            forgets = false
+            publisher.renewLeases([(partition: 0, epoch: 1)])
+            run(milliseconds: 20)
+            #expect(seen == ["renew", "FLUSHDB", "renew"])
+        }
+    }
+}
