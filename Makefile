@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Tests
 BENCH_PACKAGES = wrk libnginx-mod-http-lua lua-nginx-redis
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend bench-reads test-reads format lint clean
+.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend bench-ledger bench-edge bench-reads test-reads format lint clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ bench-reads: release  ## CPU per read by layer, misses, a Zipf mix, and how soon
 test-reads: setup  ## the session checker for three minutes with faults, and 20,000 rounds of pay and read at the other gateway
 	$(SWIFT) build --build-tests
 	SLUICE_CHECK_SECONDS=180 SLUICE_CHECK_ROUNDS=20000 $(SWIFT) test --skip-build --filter IntegrationTests.*SessionChecks
+
+bench-ledger: release  ## settled payments a second and CPU for each, beside pgbench and plain SQL, into .build/bench/ledger.json
+	loadtest/bench-ledger .build/release/sluice .build/bench/ledger.json
+
+bench-edge: release  ## what nginx costs in front of the gateways, and what authentication in it would, into .build/bench/edge.json
+	@dpkg -s wrk >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install wrk
+	loadtest/bench-edge .build/release/sluice .build/bench/edge.json
 
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Decides what a session does about its connection; `ConnectionKeeper` does it. No clock, no socket.
 ///
 /// ```
@@ -58,7 +60,7 @@ struct SessionMachine {
         waitMinMilliseconds = configuration.reconnectMinMilliseconds
         waitMaxMilliseconds = configuration.reconnectMaxMilliseconds
         waitMilliseconds = configuration.reconnectMinMilliseconds
-        random = SplitMix64(state: seed)
+        random = SplitMix64(seed: seed)
     }
 
     mutating func handle(_ event: Event) -> Action {
@@ -97,18 +99,5 @@ struct SessionMachine {
         let wait = waitMilliseconds
         waitMilliseconds = min(wait * 2, waitMaxMilliseconds)
         return wait - Int.random(in: 0...(wait / 2), using: &random)
-    }
-}
-
-/// Vigna's splitmix64: 64 bits of state are enough for jitter, and a seed repeats a test.
-private struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

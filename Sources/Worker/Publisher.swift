@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Ledger
 internal import Loop
 internal import Redis
@@ -60,7 +61,7 @@ final class Publisher {
     private let loop: EventLoop
     /// When the next error may be logged; the counter has them all.
     private var nextLogNanoseconds: UInt64 = 0
-    private var jitter = SystemRandomNumberGenerator()
+    private var jitter = SplitMix64()
 
     init(loop: EventLoop, configuration: RedisConfiguration, limits: WorkerLimits, onPublished: @escaping ([Int32: Int64]) -> Void) {
         self.loop = loop
