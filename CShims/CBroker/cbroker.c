@@ -95,6 +95,11 @@ int sluice_file_begin_writeout(int descriptor) {
     return sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE) < 0 ? -errno : 0;
 }
 
+int sluice_file_duplicate(int descriptor) {
+    int duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    return duplicate < 0 ? -errno : duplicate;
+}
+
 int sluice_file_sync(int descriptor) { return fdatasync(descriptor) < 0 ? -errno : 0; }
 
 int64_t sluice_file_size(int descriptor) {

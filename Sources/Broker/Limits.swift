@@ -51,6 +51,11 @@ enum Limits {
     static let segmentBytesMin: Int64 = 16 << 10
     /// Positions in a segment's index are 32 bits.
     static let segmentBytesMax: Int64 = 1 << 30
+    /// Zeros prepared ahead of a segment's end at a time, bytes.
+    static let preparationBytesMin: Int64 = 64 << 10
+    static let preparationBytesMax: Int64 = 4 << 20
+    /// Flush rounds whose upkeep waits; flushing waits beyond that.
+    static let upkeepRoundsMax = 256
     /// Log bytes between two entries of a segment's index.
     static let indexIntervalBytes: Int64 = 32 << 10
     /// Idempotent producers remembered for a partition; beyond that the one unused for longest is forgotten.

@@ -4,7 +4,7 @@ import Testing
 @testable import Broker
 
 /// A log in a private folder, flushed on this thread as the flusher would.
-private final class TestLog {
+final class TestLog {
     let root: String
     var folder: String { root + "/topic/0" }
     var log: PartitionLog
@@ -38,15 +38,8 @@ private final class TestLog {
     func flush() throws {
         var round = FlushRound(number: 1)
         let offset = log.takeFlushWork(into: &round, nowMilliseconds: 0)
-        for mark in round.marks { try Files.write(mark.file.descriptor, mark.bytes.span, at: mark.offset, mark.file.path) }
-        for seal in round.seals {
-            try Files.replace(seal.producersPath, with: seal.producers.span)
-            try Files.replace(seal.indexPath, with: seal.index.span)
-        }
-        for removal in round.removals {
-            for path in removal.files { try Files.remove(path) }
-            for descriptor in removal.descriptors { Files.close(descriptor) }
-        }
+        Upkeep.writeMarks(round)
+        Upkeep.keepHouse(round)
         log.flushCompleted(upTo: offset)
     }
 

@@ -23,6 +23,8 @@ int sluice_file_write_all(int descriptor, const void *_Nullable bytes, size_t co
 ssize_t sluice_file_read(int descriptor, void *_Nonnull bytes, size_t count, int64_t offset);
 /// Starts the write-out of all dirty pages of a file and does not wait (sync_file_range is behind _GNU_SOURCE).
 int sluice_file_begin_writeout(int descriptor);
+/// Another descriptor of the same open file, close-on-exec (fcntl is variadic).
+int sluice_file_duplicate(int descriptor);
 /// fdatasync, once, without retry: after a failure the kernel may have dropped the pages.
 int sluice_file_sync(int descriptor);
 int64_t sluice_file_size(int descriptor);

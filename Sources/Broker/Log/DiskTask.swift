@@ -14,6 +14,9 @@ struct FlushRound: Sendable {
     /// A segment that takes no more records: its index, and the producers as of the next one.
     struct Seal: Sendable {
         let directory: String
+        /// What was prepared behind its last record is cut off.
+        let file: File
+        let byteCount: Int64
         let indexPath: String
         let index: [UInt8]
         let producersPath: String
@@ -40,9 +43,12 @@ struct FlushRound: Sendable {
     var marks: [Mark] = []
     var seals: [Seal] = []
     var removals: [Removal] = []
+    /// Begun when everything else is done, and not waited for.
+    var preparations: [Preparation] = []
 
-    var isEmpty: Bool {
-        files.isEmpty && directories.isEmpty && journal == nil && marks.isEmpty && seals.isEmpty && removals.isEmpty
+    /// Whether there is more to do afterwards than writing marks.
+    var needsUpkeep: Bool {
+        !seals.isEmpty || !removals.isEmpty || !preparations.isEmpty || marks.contains(where: \.syncs)
     }
 }
 

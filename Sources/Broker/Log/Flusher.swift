@@ -12,6 +12,7 @@ final class Flusher: Sendable {
     private let rounds = Mailbox<Message>(capacity: 8)
     private let thread: LoopThread
     private let helpers: [SyncHelper]
+    private let upkeep = Upkeep()
 
     private enum Message: Sendable {
         case round(FlushRound)
@@ -24,8 +25,9 @@ final class Flusher: Sendable {
         let synced = Mailbox<Void>(capacity: Limits.syncThreads)
         let helpers = (1..<Limits.syncThreads).map { SyncHelper(number: $0, synced: synced) }
         self.helpers = helpers
+        let upkeep = upkeep
         thread = LoopThread(name: "flusher") { loop in
-            let worker = FlushWorker(helpers: helpers, reports: reports)
+            let worker = FlushWorker(helpers: helpers, upkeep: upkeep, reports: reports)
             let starts = MailboxReceiver(loop: loop, mailbox: rounds) { message in
                 switch message {
                 case .stop: loop.stop()
@@ -48,11 +50,12 @@ final class Flusher: Sendable {
         _ = rounds.send(.stop)
         thread.join()
         for helper in helpers { helper.stop() }
+        upkeep.stop()
     }
 }
 
 /// A thread that syncs its share of a round's files.
-private final class SyncHelper: Sendable {
+final class SyncHelper: Sendable {
     private let shares = Mailbox<[FlushRound.File]>(capacity: 2)
     private let thread: LoopThread
 
@@ -82,14 +85,16 @@ private final class SyncHelper: Sendable {
 }
 
 /// What the flusher's own thread does with a round.
-private final class FlushWorker {
+final class FlushWorker {
     private let helpers: [SyncHelper]
+    private let upkeep: Upkeep
     private let reports: Mailbox<FlushReport>
     private var round: FlushRound?
     private var sharesMissing = 0
 
-    init(helpers: [SyncHelper], reports: Mailbox<FlushReport>) {
+    init(helpers: [SyncHelper], upkeep: Upkeep, reports: Mailbox<FlushReport>) {
         self.helpers = helpers
+        self.upkeep = upkeep
         self.reports = reports
     }
 
@@ -112,7 +117,7 @@ private final class FlushWorker {
         let journal = Self.makeDurable(round)
         let sent = reports.send(FlushReport(number: round.number, journal: journal))
         precondition(sent, "the loop holds one round at a time")
-        Self.keepHouse(round)
+        upkeep.begin(round)
     }
 
     /// Starts the write-out of all files before the first wait.
@@ -157,34 +162,7 @@ private final class FlushWorker {
         }
     }
 
-    /// Nothing here is promised to anybody, so a full disk is no failure: what is missing is made again at the next start.
-    private static func keepHouse(_ round: FlushRound) {
-        for mark in round.marks {
-            orWarn { () throws(DiskError) in
-                try Files.write(mark.file.descriptor, mark.bytes.span, at: mark.offset, mark.file.path)
-                if mark.syncs { try Files.sync(mark.file.descriptor, mark.file.path) }
-            }
-        }
-        for seal in round.seals {
-            orWarn { () throws(DiskError) in
-                // In this order: an index vouches for the producers file of the segment after it.
-                try Files.replace(seal.producersPath, with: seal.producers.span)
-                try Files.replace(seal.indexPath, with: seal.index.span)
-                try Files.syncDirectory(seal.directory)
-            }
-        }
-        for removal in round.removals {
-            for path in removal.files { orWarn { () throws(DiskError) in try Files.remove(path) } }
-            for descriptor in removal.descriptors { Files.close(descriptor) }
-            for path in removal.directories { orWarn { () throws(DiskError) in try Files.removeDirectory(path) } }
-        }
-    }
-
-    private static func orWarn(_ work: () throws(DiskError) -> Void) {
-        do { try work() } catch { Log.warning("upkeep of the log failed; it is made good at the next start", .text("error", "\(error)")) }
-    }
-
-    private static func orEnd(_ work: () throws(DiskError) -> Void) {
+    static func orEnd(_ work: () throws(DiskError) -> Void) {
         do { try work() } catch { end(error) }
     }
 

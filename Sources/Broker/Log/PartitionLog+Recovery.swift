@@ -90,7 +90,12 @@ extension PartitionLog {
         for (number, base) in bases.enumerated().dropFirst(result.segments.count) {
             let path = folder + "/" + Segment.fileName(base, "log")
             if let last = result.segments.last, last.nextOffset != base {
-                throw RecoveryError.damage(path, at: 0, "offset \(last.nextOffset) should come here")
+                // What is missing may be the torn end of the segment before: then nothing from here on was durable either.
+                guard mark.base < base, !last.isSealed else {
+                    throw RecoveryError.damage(path, at: 0, "offset \(last.nextOffset) should come here")
+                }
+                try cutSegments(folder, bases[number...], repairs: repairs, "the one before it ends at offset \(last.nextOffset)")
+                return
             }
             let descriptor = try Files.open(path, repairs ? .write : .read)
             let size = try Files.size(descriptor, path)
@@ -102,6 +107,8 @@ extension PartitionLog {
                 throw RecoveryError.damage(path, at: segment.byteCount, damage ?? "the file ends there")
             }
             guard let damage else {
+                // Zeros prepared ahead, if any.
+                if repairs, size > segment.byteCount { try Files.truncate(descriptor, to: segment.byteCount, path) }
                 if repairs, number < bases.count - 1 { try sealAgain(folder, &result, nextBase: bases[number + 1]) }
                 continue
             }
@@ -114,11 +121,17 @@ extension PartitionLog {
                 .text("reason", damage), .integer("next_offset", segment.nextOffset))
             guard repairs else { return }
             try Files.truncate(descriptor, to: segment.byteCount, path)
-            for later in bases[(number + 1)...] {
-                Log.warning("a segment behind a torn tail is removed", .text("file", folder + "/" + Segment.fileName(later, "log")))
-                for kind in ["log", "index", "producers"] { try Files.remove(folder + "/" + Segment.fileName(later, kind)) }
-            }
+            try cutSegments(folder, bases[(number + 1)...], repairs: repairs, "the one before it is torn")
             return
+        }
+    }
+
+    private static func cutSegments(_ folder: String, _ bases: ArraySlice<Int64>, repairs: Bool, _ reason: String) throws {
+        for base in bases {
+            let path = folder + "/" + Segment.fileName(base, "log")
+            Log.warning("a segment behind a torn tail is removed", .text("file", path), .text("reason", reason))
+            guard repairs else { continue }
+            for kind in ["log", "index", "producers"] { try Files.remove(folder + "/" + Segment.fileName(base, kind)) }
         }
     }
 

@@ -33,6 +33,9 @@ final class PartitionLog {
     /// Files and descriptors to go in the next round.
     var pendingRemoval = FlushRound.Removal()
     private var activeSinceMilliseconds: Int64 = 0
+    /// Zeros on their way ahead of the active segment's end, and up to where they are there.
+    private var preparation: Preparation?
+    private var preparedByteCount: Int64 = 0
     /// Where recent reads ended: a consumer's next fetch starts there, without a search.
     private var readEnds: [(offset: Int64, position: Int64)] = []
     private var nextReadEnd = 0
@@ -62,6 +65,7 @@ final class PartitionLog {
 
     /// Gives up the log's files: their descriptors are the caller's to close, when no flush round uses them any more.
     func takeDescriptors() -> [CInt] {
+        stopPreparing()
         defer {
             segments = []
             markFile = nil
@@ -99,9 +103,11 @@ final class PartitionLog {
             Self.fillIn(offset: endOffset, in: &frame, at: range.lowerBound)
             let active = segments.count - 1
             let position = segments[active].byteCount
+            takeRoom(below: position + Int64(range.count))
             do throws(DiskError) {
                 try Files.write(segments[active].descriptor, frame.span.extracting(range), at: position, segments[active].path)
             } catch {
+                stopPreparing()
                 try Files.truncate(segments[active].descriptor, to: position, segments[active].path)
                 throw error
             }
@@ -162,9 +168,41 @@ final class PartitionLog {
         return FlushRound.File(descriptor: descriptor, path: path)
     }
 
+    // MARK: Room ahead
+
+    /// Makes sure that nobody else writes below `end`.
+    private func takeRoom(below end: Int64) {
+        guard let preparation else { return }
+        if preparation.isDone {
+            preparedByteCount = preparation.range.upperBound
+            self.preparation = nil
+        } else if end > preparation.range.lowerBound {
+            preparation.abandon()
+            self.preparation = nil
+        }
+    }
+
+    private func stopPreparing() {
+        preparation?.abandon()
+        preparation = nil
+        preparedByteCount = 0
+    }
+
+    /// The next zeros to write ahead of the active segment's end; nil when there are enough, or some are on their way.
+    private func nextPreparation() -> Preparation? {
+        guard let active = segments.last, active.byteCount > 0, !active.isSealed else { return nil }
+        takeRoom(below: active.byteCount)
+        guard preparation == nil,
+            let range = Preparation.wanted(end: active.byteCount, prepared: preparedByteCount, segmentBytes: settings.segmentBytes)
+        else { return nil }
+        preparation = Preparation(descriptor: active.descriptor, path: active.path, range: range)
+        return preparation
+    }
+
     private func addSegment(baseOffset: Int64, nowMilliseconds: Int64) throws(DiskError) {
         let path = folder + "/" + Segment.fileName(baseOffset, "log")
         let descriptor = try Files.open(path, .replace)
+        stopPreparing()
         segments.append(Segment(path: path, descriptor: descriptor, index: SegmentIndex(baseOffset: baseOffset), isSealed: false))
         activeSinceMilliseconds = nowMilliseconds
         unsyncedFolders.append(folder)
@@ -181,7 +219,8 @@ final class PartitionLog {
 
     private func seal(ofSegment position: Int, nextOffset: Int64) -> FlushRound.Seal {
         FlushRound.Seal(
-            directory: folder,
+            directory: folder, file: FlushRound.File(descriptor: segments[position].descriptor, path: segments[position].path),
+            byteCount: segments[position].byteCount,
             indexPath: folder + "/" + Segment.fileName(segments[position].baseOffset, "index"),
             index: segments[position].index.encode(),
             producersPath: folder + "/" + Segment.fileName(nextOffset, "producers"), producers: producers.sealedBytes())
@@ -200,6 +239,7 @@ final class PartitionLog {
             segments[index].isDirty = false
             round.files.append(FlushRound.File(descriptor: segments[index].descriptor, path: segments[index].path))
         }
+        if let next = nextPreparation() { round.preparations.append(next) }
         for folder in unsyncedFolders where !round.directories.contains(folder) { round.directories.append(folder) }
         unsyncedFolders = []
         if let markFile, let active = segments.last {

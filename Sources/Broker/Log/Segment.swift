@@ -80,9 +80,10 @@ struct SegmentScanner {
     mutating func next() throws(DiskError) -> Step {
         let position = bufferPosition + Int64(start)
         if position >= byteCount { return .end }
-        guard try fill(BatchHeader.byteCount) else { return .damage(position: position, reason: "a batch's header is cut off") }
-        guard let header = BatchHeader(buffer.span.extracting(start..<buffer.count)) else {
-            return .damage(position: position, reason: "no batch starts here")
+        let isWhole = try fill(BatchHeader.byteCount)
+        guard isWhole, let header = BatchHeader(buffer.span.extracting(start..<buffer.count)) else {
+            if try isPrepared() { return .end }
+            return .damage(position: position, reason: isWhole ? "no batch starts here" : "a batch's header is cut off")
         }
         if let expected, header.baseOffset != expected { return .damage(position: position, reason: "an offset is not the next one") }
         guard position + Int64(header.byteCount) <= byteCount else { return .damage(position: position, reason: "a batch is cut off") }
@@ -94,6 +95,16 @@ struct SegmentScanner {
         expected = header.nextOffset
         skip(header.byteCount)
         return .batch(header, position: position)
+    }
+
+    /// Whether nothing but zeros follows: room that was prepared and not used.
+    private mutating func isPrepared() throws(DiskError) -> Bool {
+        while true {
+            for index in start..<buffer.count where buffer[index] != 0 { return false }
+            skip(buffer.count - start)
+            guard bufferPosition + Int64(start) < byteCount else { return true }
+            guard try fill(1) else { return false }
+        }
     }
 
     private mutating func skip(_ count: Int) {

@@ -72,6 +72,13 @@ def kcat(server, *arguments, given=None):
     return result.stdout
 
 
+def stored_bytes(server, topic):
+    """What a topic's records take, without the room that is kept behind them."""
+    text = subprocess.run([server.sluice, "broker", "inspect", server.data], stdout=subprocess.PIPE, timeout=30).stdout.decode()
+    mine = text.split("topic %s " % topic)[1].split("\ntopic ")[0]
+    return sum(int(word[6:]) for word in mine.split() if word.startswith("bytes="))
+
+
 def codecs(server):
     """Every codec, with keys, headers, tombstones and timestamps, read back alike by three clients."""
     for codec in CODECS:
@@ -88,8 +95,7 @@ def codecs(server):
         lines = kcat(server, "-C", "-t", topic, "-o", "beginning", "-e", "-J").decode(errors="replace").splitlines()
         assert [json.loads(line)["offset"] for line in lines] == list(range(300))
         assert [json.loads(line)["key"] for line in lines] == ["key-%d" % i for i in range(300)]
-        stored = sum(os.path.getsize(os.path.join(folder, f)) for folder, _, files in os.walk(server.data) if topic in folder
-                     for f in files if f.endswith(".log"))
+        stored = stored_bytes(server, topic)
         # Stored as it was sent: a broker that made the client send plain records would show here.
         assert (stored < 40000) == (codec != "none"), (codec, stored)
         if codec in ("none", "gzip"):

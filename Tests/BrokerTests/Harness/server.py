@@ -1,13 +1,14 @@
 """The broker as a process of a test: started, killed, frozen, and its folder cut as a power loss leaves it."""
 import ctypes
 import os
-import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+
+from powercut import Disk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -30,14 +31,17 @@ class Server:
         self.data = os.path.join(self.folder, "data")
         self.record = os.path.join(self.folder, "synced")
         self.full = os.path.join(self.folder, "full")
+        self.broken = os.path.join(self.folder, "broken")
         self.log = os.path.join(self.folder, "log")
+        self.host = "127.0.0.1"
         self.port = free_port()
         self.environment = dict(os.environ)
         if interposed:
             library = os.path.join(self.folder, "interposer.so")
             subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, os.path.join(HERE, "interposer.c"), "-ldl"], check=True)
-            self.environment.update(LD_PRELOAD=library, SLUICE_SYNC_RECORD=self.record, SLUICE_FULL=self.full)
+            self.environment.update(LD_PRELOAD=library, SLUICE_SYNC_RECORD=self.record, SLUICE_FULL=self.full, SLUICE_BROKEN=self.broken)
         self.process = None
+        self.disk = None
 
     @property
     def address(self):
@@ -47,7 +51,7 @@ class Server:
         ready = os.path.join(self.folder, "port")
         if os.path.exists(ready):
             os.remove(ready)
-        command = [self.sluice, "broker", "--data", self.data, "--listen", self.address, "--port-file", ready] + self.options
+        command = [self.sluice, "broker", "--data", self.data, "--listen", "%s:%d" % (self.host, self.port), "--port-file", ready] + self.options
         self.process = subprocess.Popen(
             command, env=self.environment, stderr=open(self.log, "a"), stdout=subprocess.DEVNULL, preexec_fn=dies_with_parent)
         for _ in range(1000):
@@ -59,8 +63,11 @@ class Server:
         raise Exception("the broker was not ready within 10 s")
 
     def last_log(self):
+        return "".join(self.whole_log().splitlines(True)[-5:])
+
+    def whole_log(self):
         with open(self.log) as log:
-            return "".join(log.readlines()[-5:])
+            return log.read()
 
     def kill(self):
         self.process.kill()
@@ -83,60 +90,7 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def cut(self, seed):
-        """Does to the folder what a power loss may: everything that no completed sync covers is cut, scribbled on, or gone."""
-        chance = random.Random(seed)
-        synced, names = self.read_record()
-        done = []
-        for folder, _, files in os.walk(self.data, topdown=False):
-            for file in sorted(files):
-                path = os.path.join(folder, file)
-                if file == "lock":
-                    continue
-                if path not in names and chance.random() < 0.5:
-                    os.remove(path)
-                    done.append("gone " + path)
-                    continue
-                if file == "durable":
-                    if path not in synced and chance.random() < 0.5:
-                        self.write(path, 0, bytes(64))
-                    continue
-                size, kept = os.path.getsize(path), synced.get(path, 0)
-                if size <= kept:
-                    continue
-                done.append("%s %d..%d %s" % (self.damage(chance, path, kept, size), kept, size, path))
-            if folder != self.data and folder not in names and not os.listdir(folder):
-                os.rmdir(folder)
-        return done
-
-    @staticmethod
-    def write(path, at, content):
-        with open(path, "r+b") as file:
-            file.seek(at)
-            file.write(content)
-
-    def damage(self, chance, path, kept, size):
-        kind = chance.choice(["cut", "cut", "noise", "zeros", "hole", "kept"])
-        if kind == "cut":
-            os.truncate(path, chance.randint(kept, size))
-        elif kind in ("noise", "zeros"):
-            start = chance.randint(kept, size - 1)
-            count = chance.randint(1, size - start)
-            self.write(path, start, chance.randbytes(count) if kind == "noise" else bytes(count))
-        elif kind == "hole":
-            # The size reached the disk, the first pages did not: what follows is whole.
-            self.write(path, kept, bytes(min(size - kept, 4096)))
-        return kind
-
-    def read_record(self):
-        synced, names = {}, set()
-        with open(self.record) as record:
-            for line in record:
-                word = line.rstrip("\n").split("\t")
-                if word[0] == "sync":
-                    synced[word[1]] = max(int(word[2]), synced.get(word[1], 0))
-                elif word[0] == "name":
-                    names.add(word[1])
-                elif word[0] == "rename" and word[1] in synced:
-                    synced[word[2]] = synced.pop(word[1])
-        return synced, names
-
+        """Does to the stopped broker's folder what a power cut may; returns what was done."""
+        if self.disk is None:
+            self.disk = Disk(self.data, self.record)
+        return self.disk.cut(seed)
