@@ -18,6 +18,23 @@ import Testing
         #expect(result.code == 0 && result.output.contains("ok      \(what)"), "\(result.output)")
     }
 
+    @Test(arguments: ["versions", "long_poll", "fetch_sizes", "pipelining", "slow_readers", "bounded_groups", "unserved"])
+    func `every answer is the protocol's, within its bounds`(what: String) throws {
+        let result = try Script.run("protocol.py", [what], limitSeconds: 120)
+        #expect(result.code == 0 && result.output.contains("ok      \(what)"), "\(result.output)")
+    }
+
+    @Test(arguments: ["addresses", "settings_take_effect", "tools", "failed_sync", "full_journal"])
+    func `whoever runs the broker can rely on it`(what: String) throws {
+        let result = try Script.run("operation.py", [what], limitSeconds: 120)
+        #expect(result.code == 0 && result.output.contains("ok      \(what)"), "\(result.output)")
+    }
+
+    @Test func `a ledger moves to another log and back without losing a payment`() throws {
+        let result = try Script.run("move.py", [], limitSeconds: 300)
+        #expect(result.code == 0 && result.output.contains("moved there and back"), "\(result.output)")
+    }
+
     @Test(arguments: ["kill", "powercut"])
     func `nothing acknowledged is lost, doubled or moved`(how: String) throws {
         let result = try Script.run("durability.py", [how, "--rounds", "\(Self.rounds)"], limitSeconds: 120 + Self.rounds * 10)

@@ -44,7 +44,9 @@ extension BrokerLoop {
         guard !request.group.isEmpty, request.group.utf8.count <= Limits.groupIdBytesMax else {
             return answer(exchange, JoinAnswer(error: .invalidGroupId, member: request.member))
         }
-        guard groups[request.group] != nil || groupCount < Limits.groupsMax else {
+        // One that has committed is counted already.
+        let isKnown = groups[request.group] != nil || journal.state.offsets[request.group] != nil
+        guard isKnown || groupCount < Limits.groupsMax else {
             return answer(exchange, JoinAnswer(error: .coordinatorNotAvailable, member: request.member))
         }
         guard groupByteCount <= Limits.groupBytesMax else {

@@ -24,7 +24,32 @@ extension BrokerLoop {
         case .alterConfigs(let request): serveAlterConfigs(request, exchange)
         case .createPartitions(let request): serveCreatePartitions(request, exchange)
         case .deleteGroups(let names): serveDeleteGroups(names, exchange)
+        case .accessLists(let resultCount): refuseAccessLists(resultCount: resultCount, exchange)
+        case .saslHandshake: refuseAuthentication(exchange)
         }
+    }
+
+    // MARK: Security, which is not there
+
+    private func refuseAuthentication(_ exchange: Exchange) {
+        var writer = exchange.writer()
+        writer.error(.illegalSaslState)
+        writer.arrayCount(0)
+        exchange.finish(writer)
+    }
+
+    private func refuseAccessLists(resultCount: Int, _ exchange: Exchange) {
+        var writer = exchange.writer()
+        let message = "this broker has no access lists: whoever can connect may do anything"
+        writer.int32(0)
+        if exchange.key != .describeAcls { writer.arrayCount(resultCount) }
+        for _ in 0..<resultCount {
+            writer.error(.securityDisabled)
+            writer.nullableString(message)
+            // Describing lists resources, deleting what matched: none.
+            if exchange.key != .createAcls { writer.arrayCount(0) }
+        }
+        exchange.finish(writer)
     }
 
     func answerApiVersions(_ exchange: Exchange, error: ErrorCode) {

@@ -1,7 +1,8 @@
 /// The requests this broker serves and the versions of each.
 ///
 /// Produce is offered from 0 although only 3 and above (record batches) are stored: librdkafka drops compression
-/// without a word when a broker offers it from 3. Flexible versions are offered only where something in them is needed.
+/// without a word when a broker offers it from 3. Requests about security are offered to be refused in the protocol's own
+/// words: a client that is set up for it learns why it cannot connect. Flexible versions are offered only where something in them is needed.
 enum ApiKey: Int16, CaseIterable, Sendable {
     case produce = 0
     case fetch = 1
@@ -16,10 +17,14 @@ enum ApiKey: Int16, CaseIterable, Sendable {
     case syncGroup = 14
     case describeGroups = 15
     case listGroups = 16
+    case saslHandshake = 17
     case apiVersions = 18
     case createTopics = 19
     case deleteTopics = 20
     case initProducerId = 22
+    case describeAcls = 29
+    case createAcls = 30
+    case deleteAcls = 31
     case describeConfigs = 32
     case alterConfigs = 33
     case createPartitions = 37
@@ -41,6 +46,7 @@ enum ApiKey: Int16, CaseIterable, Sendable {
         case .syncGroup: 0...3
         case .describeGroups: 0...4
         case .listGroups: 0...2
+        case .saslHandshake, .describeAcls, .createAcls, .deleteAcls: 0...1
         case .apiVersions: 0...3
         case .createTopics: 0...4
         case .deleteTopics: 0...3

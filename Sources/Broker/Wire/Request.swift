@@ -21,6 +21,9 @@ enum Request {
     case alterConfigs(AlterConfigsRequest)
     case createPartitions(CreatePartitionsRequest)
     case deleteGroups([String])
+    /// About access lists, which are not there; the number of results that an answer has.
+    case accessLists(resultCount: Int)
+    case saslHandshake
 
     /// Reads the body behind a header whose key and version are served.
     static func parse(_ key: ApiKey, header: RequestHeader, body: Span<UInt8>) throws(WireError) -> Request {
@@ -52,6 +55,11 @@ enum Request {
         case .incrementalAlterConfigs: request = .alterConfigs(try AlterConfigsRequest(&reader, incremental: true))
         case .createPartitions: request = .createPartitions(try CreatePartitionsRequest(&reader))
         case .deleteGroups: request = .deleteGroups(try reader.array { reader throws(WireError) in try reader.string() })
+        case .saslHandshake:
+            _ = try reader.string()
+            request = .saslHandshake
+        case .describeAcls: request = .accessLists(resultCount: 1)
+        case .createAcls, .deleteAcls: request = .accessLists(resultCount: try reader.arrayCount())
         }
         return request
     }
