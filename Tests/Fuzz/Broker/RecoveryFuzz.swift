@@ -54,6 +54,10 @@ private func recover(_ content: [UInt8]) {
             next = header.nextOffset
         }
         _ = try log.lookup(timestamp: 1, below: log.endOffset)
+        #if PLANTED_BUG
+        // No seed has such a time: what was changed must have come past the checksum.
+        precondition(log.segments.allSatisfy { $0.index.maxTimestamp < 1 << 20 }, "planted")
+        #endif
     } catch is PartitionLog.ReadError {
         preconditionFailure("a recovered log cannot be read")
     } catch {}
