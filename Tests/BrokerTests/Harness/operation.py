@@ -11,7 +11,7 @@ import time
 import kafka
 import kafka.admin
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 import cases
 from raw import Raw, commit
@@ -95,8 +95,6 @@ def settings_take_effect(server):
     topic = kafka.admin.ConfigResourceType.TOPIC
     admin.alter_configs([kafka.admin.ConfigResource(topic, "size", {"segment.bytes": "16384", "retention.bytes": "60000"})])
     admin.alter_configs([kafka.admin.ConfigResource(topic, "time", {"segment.bytes": "16384", "retention.ms": "500"})])
-    server.kill()
-    server.start()
     deadline = time.time() + 10
     while time.time() < deadline and not (100 < watermarks(server, "size")[0] < 160 and watermarks(server, "time") == (200, 200)):
         time.sleep(0.2)
@@ -108,9 +106,12 @@ def settings_take_effect(server):
     while time.time() < deadline and kept() > 120000:
         time.sleep(0.2)
     assert kept() < 120000, "%d bytes are still on the disk" % kept()
+    server.kill()
+    server.start()
     # Settings of the broker itself are shown and cannot be changed here.
     client = AdminClient({"bootstrap.servers": server.address})
-    from confluent_kafka.admin import ConfigResource
+    shown = list(client.describe_configs([ConfigResource(2, "size")]).values())[0].result(10)
+    assert shown["retention.bytes"].value == "60000" and shown["segment.bytes"].value == "16384"
     shown = list(client.describe_configs([ConfigResource(4, "1")]).values())[0].result(10)
     assert shown["sluice.flush"].value == "always" and shown["sluice.flush"].is_read_only
     admin = kafka.admin.KafkaAdminClient(bootstrap_servers=server.address)
