@@ -193,6 +193,9 @@ def main():
     if arguments.interval:
         options = ["--flush", "interval", "--flush-interval-ms", "300"]
     server = Server(arguments.sluice, options, interposed=arguments.mode in ("powercut", "full"))
+    if arguments.mode == "powercut":
+        server.environment["SLUICE_SYNC_MICROSECONDS"] = "4000"
+    taken = 0
     try:
         server.start()
         admin = AdminClient({"bootstrap.servers": server.address})
@@ -214,6 +217,7 @@ def main():
                 if arguments.mode == "powercut":
                     for line in server.cut(chance.random()):
                         print("  round %d: %s" % (round_number, line[-150:]))
+                        taken += line.endswith(".log") and not line.startswith("kept")
                 server.start()
             if load.fatal:
                 break
@@ -226,9 +230,12 @@ def main():
             problems.append("records were not delivered: %s" % dict(load.failed))
         with open(server.log) as log:
             text = log.read()
-        for mode, sentence in (("full", "the disk is full"), ("powercut", "torn tail")):
-            if arguments.mode == mode and sentence not in text:
-                problems.append("the log never says '%s': this proves nothing" % sentence)
+        if arguments.mode == "full" and "the disk is full" not in text:
+            problems.append("the log never says that the disk is full: this proves nothing")
+        if arguments.mode == "powercut":
+            print("%d segments lost what was not durable; the broker cut %d torn tails" % (taken, text.count("a torn tail is cut off")))
+            if 2 * taken < arguments.rounds:
+                problems.append("the cuts took next to nothing: this proves nothing")
         total = sum(len(a) for a in load.acknowledged)
         if total < 100 * arguments.rounds:
             problems.append("only %d records were acknowledged: this proves nothing" % total)

@@ -7,7 +7,8 @@
 //
 // A write is durable when it was written before a sync began that has succeeded. Everything else is the power cut's to take.
 // It also plays a full disk: while the file named by SLUICE_FULL exists, growing writes fail with ENOSPC; and a broken one: while the
-// file named by SLUICE_BROKEN exists, fdatasync of the files whose path holds its content fails with EIO.
+// file named by SLUICE_BROKEN exists, fdatasync of the files whose path holds its content fails with EIO. Each sync takes
+// SLUICE_SYNC_MICROSECONDS longer: on a fast disk hardly a kill would find a write that is not durable.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -24,6 +25,7 @@
 static int record = -1;
 static const char *full;
 static const char *broken;
+static unsigned int delay;
 static atomic_long last_id;
 
 __attribute__((constructor)) static void begin(void) {
@@ -31,6 +33,7 @@ __attribute__((constructor)) static void begin(void) {
     if (path != NULL) record = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     full = getenv("SLUICE_FULL");
     broken = getenv("SLUICE_BROKEN");
+    if (getenv("SLUICE_SYNC_MICROSECONDS") != NULL) delay = (unsigned int)atoi(getenv("SLUICE_SYNC_MICROSECONDS"));
     unsetenv("LD_PRELOAD");
     // Ids of an earlier process are in the same record.
     last_id = (long)getpid() << 32;
@@ -98,6 +101,7 @@ static int synced(int fd, const char *name) {
         snprintf(line, sizeof line, "begin\t%ld\t%s\t%lld\n", id, path, (long long)before.st_size);
         note(line);
     }
+    if (delay > 0) usleep(delay);
     int code = real(fd);
     int saved = errno;
     if (code == 0 && names != NULL) note(names);
