@@ -155,11 +155,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
 
     /// - Parameter channel: on which workers tell of outcomes; nil when nobody here waits for any.
     private func makeSubscriber(_ redis: RedisConfiguration, channel: String?) -> RedisSubscriber {
-        var configuration = redis
-        // What changes while it is cut off is shown for as long as that is not noticed.
-        configuration.subscriberProbeMilliseconds = 250
-        return RedisSubscriber(
-            loop: loop, configuration: configuration, channels: [Cache.invalidationChannel] + (channel.map { [$0] } ?? []),
+        RedisSubscriber(
+            loop: loop, configuration: redis, channels: [Cache.invalidationChannel] + (channel.map { [$0] } ?? []),
             onMessage: { [unowned self] channel, payload in
                 if channel.equals("__redis__:invalidate") { parts?.cache.changed(payload) } else { parts?.door?.told(payload) }
             },
