@@ -103,7 +103,10 @@ let package = Package(
             dependencies: ["Redis", "Postgres", "Kafka", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry"],
             path: "Sources/Store",
             // SQL/ and Lua/ are links into infra/: one file serves the executable and whoever reads it there.
-            resources: [.embedInCode("SQL/001-ledger.sql"), .embedInCode("SQL/002-log-adoption.sql"), .embedInCode("Lua/sluice.lua")],
+            resources: [
+                .embedInCode("SQL/001-ledger.sql"), .embedInCode("SQL/002-log-adoption.sql"), .embedInCode("SQL/003-life-cycle.sql"),
+                .embedInCode("Lua/sluice.lua"),
+            ],
             swiftSettings: strict),
 
         // The roles

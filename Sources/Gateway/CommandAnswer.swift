@@ -26,7 +26,7 @@ struct CommandAnswer {
             result = Self.problem(Problem(.notAccepted, detail: detail))
         case .outcomeUnknown:
             let detail = "repeat the request with the same Idempotency-Key, never with a new one"
-            result = Self.problem(Problem(.outcomeUnknown, detail: detail, paymentID: command.isPayment ? command.id : nil))
+            result = Self.problem(Problem(.outcomeUnknown, detail: detail, paymentID: command.paymentID))
         }
         if hasJoined || command.flow.isRepeat, verdict == .accepted || verdict == .outcome { result.answer.isReplayed = true }
         // RFC 7240 section 3: said only of a preference that was honoured, also when the time ran out.
@@ -44,13 +44,16 @@ struct CommandAnswer {
 
     private static func final(_ outcome: CommandOutcome, _ command: borrowing PendingCommand) -> (answer: Answer, body: [UInt8]) {
         switch outcome {
-        case .settled(let body), .opened(let body):
+        case .settled(let body), .opened(let body), .changed(let body):
             var answer = Answer(.created)
             answer.location = command.location
             return (answer, body)
         case .declined(let reason, let payment):
             return problem(Problem(ProblemCode(reason), paymentID: command.id, payment: payment))
         case .accountDeclined(let reason): return problem(Problem(ProblemCode(reason)))
+        // The account is the resource here, and not one of a payment's.
+        case .changeDeclined(.accountNotFound): return problem(Problem(.notFound, detail: "there is no such account"))
+        case .changeDeclined(let reason): return problem(Problem(ProblemCode(reason), paymentID: command.paymentID))
         // Accepted it is; what comes of it an operator decides.
         case .quarantined: return accepted(command)
         }

@@ -77,17 +77,12 @@ final class CommandDoor {
         _ ticket: RequestTicket
     ) throws(Problem) {
         let key = try CommandHead.idempotencyKey(head, bytes)
-        try CommandHead.checkContentType(head, bytes)
-        let command: Command
-        switch resource {
-        case .payments: command = .pay(try reader.payment(body).get())
-        default: command = .openAccount(try reader.account(body).get())
-        }
+        if body.count > 0 || resource.needsBody { try CommandHead.checkContentType(head, bytes) }
+        let command = try reader.command(resource, bytes, body: body)
         canonical.removeAll(keepingCapacity: true)
         canonical.append(canonical: command)
         let id = identity.operation(tenant: caller.tenant, key: bytes[key])
-        let path = resource == .payments ? "/v1/payments" : "/v1/accounts"
-        let fingerprint = identity.fingerprint(method: "POST", path: path, canonical: canonical.span)
+        let fingerprint = identity.fingerprint(method: "POST", path: command.path, canonical: canonical.span)
         let wait = parked < limits.parkedMax ? CommandHead.waitSeconds(head, bytes) : nil
         if let pending = commands[id] {
             guard pending.fingerprint == fingerprint else {

@@ -12,6 +12,9 @@ enum CommandOutcome: Equatable {
     /// An account, as the API shows it.
     case opened([UInt8])
     case accountDeclined(DeclineReason)
+    /// A change of an account or a payment: the account or the change, as the API shows it.
+    case changed([UInt8])
+    case changeDeclined(DeclineReason)
     /// Its record could not be applied; an operator decides.
     case quarantined
 
@@ -29,6 +32,12 @@ enum CommandOutcome: Equatable {
         case .accountDeclined(let reason):
             guard case .openAccount = command.command else { return nil }
             self = .accountDeclined(reason)
+        case .changed:
+            guard let changed = Self.body(of: message.body, for: command) else { return nil }
+            self = .changed(Self.copy(changed))
+        case .changeDeclined(let reason):
+            guard Self.body(of: message.body, for: command) != nil else { return nil }
+            self = .changeDeclined(reason)
         case .quarantined: self = .quarantined
         case .keyReused: return nil
         }
@@ -44,6 +53,15 @@ enum CommandOutcome: Equatable {
         self = payment.declineReason.map { .declined($0, payment: body) } ?? .settled(body)
     }
 
+    /// What follows the fingerprint of the request; nil when it is another request's.
+    @_lifetime(copy word)
+    private static func body(of word: Span<UInt8>, for command: borrowing PendingCommand) -> Span<UInt8>? {
+        guard word.count >= 33, word[32] == UInt8(ascii: "\n"),
+            Fingerprint(hex: word.extracting(0..<32)) == command.fingerprint
+        else { return nil }
+        return word.extracting(33...)
+    }
+
     private static func copy(_ bytes: Span<UInt8>) -> [UInt8] {
         var copy: [UInt8] = []
         copy.append(bytes)
@@ -54,7 +72,7 @@ enum CommandOutcome: Equatable {
 /// A decided payment's body, taken apart as far as an answer needs it.
 struct ShownPayment: ~Escapable {
     let body: Span<UInt8>
-    /// Nil for a settled one.
+    /// Nil for one that was settled or authorized.
     let declineReason: DeclineReason?
 
     /// Nil when the body shows another request's payment, or one that is not decided.
@@ -69,7 +87,9 @@ struct ShownPayment: ~Escapable {
         // {"id":"32 digits","status":"
         var scan = BodyScan(body)
         guard scan.skip("{\"id\":\""), scan.skip(count: 32), scan.skip("\",\"status\":\"") else { return nil }
-        let isSettled = scan.skip("settled\",")
+        // Whatever may have become of it since: it was not declined.
+        let isSettled =
+            scan.skip("settled\",") || scan.skip("authorized\",") || scan.skip("voided\",") || scan.skip("expired\",")
         guard isSettled || scan.skip("declined\","), scan.skip(members), scan.skip(",\"accepted_at\":\"") else { return nil }
         self.body = body
         declineReason = isSettled ? nil : scan.declineReason()

@@ -213,7 +213,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         let caller = try caller(head, bytes)
         guard let resource = Resource.find(head.path, in: bytes) else { throw Problem(.notFound) }
         switch head.method {
-        case .get, .head: break
+        case .get where resource.isReadable, .head where resource.isReadable: break
         case .post where resource.takesCommands && parts.door != nil: break
         default: return responder.refuse(ticket, Problem(.methodNotAllowed), allow: resource.allowedMethods(shared.options.role))
         }
@@ -251,6 +251,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         case .transactions(let segment):
             let account = try decodeAccount(bytes[segment])
             try parts.histories.begin(account.span, of: caller, values, ifNoneMatch: tags, bytes, ticket)
+        case .changeOfPayment, .changeOfAccount: preconditionFailure("a change is not read")
         }
     }
 

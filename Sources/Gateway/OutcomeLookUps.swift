@@ -71,10 +71,10 @@ final class OutcomeLookUps {
         let prior = LearnQueries.priorDecisions(of: [pending.id])
         switch pending.command {
         case .pay: return [prior, ReadQueries.payment(pending.id, of: pending.tenant)]
-        case .openAccount(let open):
-            return [
-                prior, ReadQueries.operation(pending.id), ReadQueries.account(AccountKey(tenant: pending.tenant, account: open.account)),
-            ]
+        case .changePayment: return [prior, ReadQueries.operation(pending.id)]
+        case .openAccount, .changeAccount:
+            return [prior, ReadQueries.operation(pending.id)]
+                + pending.envelope.accounts.map { ReadQueries.account($0) }
         }
     }
 
@@ -86,13 +86,26 @@ final class OutcomeLookUps {
         case .pay:
             guard !answers[1].isEmpty else { return .nothing }
             return .outcome(CommandOutcome(PaymentColumns.payment(answers[1], 0)))
-        case .openAccount:
+        case .openAccount, .changeAccount, .changePayment:
             guard let operation = LearnQueries.operations(answers[1]).first else { return .nothing }
-            if let reason = operation.declineReason { return .outcome(.accountDeclined(reason)) }
-            guard !answers[2].isEmpty else { return .nothing }
+            return finding(operation, answers)
+        }
+    }
+
+    private static func finding(_ operation: RecordedOperation, _ answers: [Rows]) -> Finding {
+        switch operation.content {
+        case .account(_, isOpening: true, let reason?): return .outcome(.accountDeclined(reason))
+        case .account(_, isOpening: false, let reason?): return .outcome(.changeDeclined(reason))
+        case .account(_, let isOpening, nil):
+            guard answers.count > 2, !answers[2].isEmpty else { return .nothing }
             var body: [UInt8] = []
             body.append(AccountColumns.account(answers[2], 0))
-            return .outcome(.opened(body))
+            return .outcome(isOpening ? .opened(body) : .changed(body))
+        case .payment(let change):
+            if let reason = change.declineReason { return .outcome(.changeDeclined(reason)) }
+            var body: [UInt8] = []
+            body.append(change)
+            return .outcome(.changed(body))
         }
     }
 }

@@ -54,6 +54,11 @@ final class PendingCommand {
         case .pay(let pay):
             acceptedBody.append(Payment(id: id, tenant: tenant, request: pay, acceptedAt: acceptedAt, status: .processing))
         case .openAccount(let open): Self.append(opening: open, to: &acceptedBody)
+        case .changePayment(let change): acceptedBody.append(processing: change, id: id)
+        case .changeAccount:
+            // What was asked for.
+            acceptedBody.append(contentsOf: canonical.dropLast())
+            acceptedBody.append(",\"status\":\"processing\"}")
         }
     }
 
@@ -67,6 +72,17 @@ final class PendingCommand {
         switch command {
         case .pay: .payment(id)
         case .openAccount(let open): .account(open.account)
+        case .changePayment(let change): .payment(change.payment)
+        case .changeAccount(let change): .account(change.account)
+        }
+    }
+
+    /// The payment that it is or changes.
+    var paymentID: OperationID? {
+        switch command {
+        case .pay: id
+        case .changePayment(let change): change.payment
+        case .openAccount, .changeAccount: nil
         }
     }
 

@@ -1,4 +1,5 @@
 internal import HTTP1
+internal import Wire
 
 /// What a path names. Ids are ranges of the path, still percent-encoded.
 enum Resource: Equatable {
@@ -8,6 +9,8 @@ enum Resource: Equatable {
     case account(ByteRange)
     case balance(ByteRange)
     case transactions(ByteRange)
+    case changeOfPayment(ByteRange, PaymentVerb)
+    case changeOfAccount(ByteRange, AccountVerb)
 
     /// Nil when the path names nothing that is served.
     static func find(_ path: ByteRange, in bytes: Span<UInt8>) -> Resource? {
@@ -19,18 +22,32 @@ enum Resource: Equatable {
         guard let id = segments.next(in: bytes) else { return isPayments ? .payments : .accounts }
         guard !id.isEmpty else { return nil }
         guard let part = segments.next(in: bytes) else { return isPayments ? .payment(id) : .account(id) }
-        guard !isPayments, segments.next(in: bytes) == nil else { return nil }
+        guard segments.next(in: bytes) == nil else { return nil }
+        if isPayments {
+            for verb in PaymentVerb.allCases where bytes[part].equals(verb.segment) { return .changeOfPayment(id, verb) }
+            return nil
+        }
+        for verb in AccountVerb.allCases where bytes[part].equals(verb.segment) { return .changeOfAccount(id, verb) }
         if bytes[part].equals("balance") { return .balance(id) }
         if bytes[part].equals("transactions") { return .transactions(id) }
         return nil
     }
 
     /// Whether commands are posted to it.
-    var takesCommands: Bool { self == .payments || self == .accounts }
+    var takesCommands: Bool { self == .payments || self == .accounts || !isReadable }
+
+    /// Whether there is something to `GET`: of a change there is not, its payment or account shows it.
+    var isReadable: Bool {
+        switch self {
+        case .changeOfPayment, .changeOfAccount: false
+        case .payments, .payment, .accounts, .account, .balance, .transactions: true
+        }
+    }
 
     /// The `Allow` field of a 405.
     func allowedMethods(_ role: ServedRole) -> StaticString {
-        takesCommands && role.acceptsWrites ? "GET, HEAD, POST" : "GET, HEAD"
+        if !isReadable { return role.acceptsWrites ? "POST" : "" }
+        return takesCommands && role.acceptsWrites ? "GET, HEAD, POST" : "GET, HEAD"
     }
 
     /// The parameters that a query may have.
@@ -42,6 +59,7 @@ enum Resource: Equatable {
         case .accounts: [.limit, .cursor]
         case .account, .balance: .minRevision
         case .transactions: [.limit, .cursor, .minRevision]
+        case .changeOfPayment, .changeOfAccount: []
         }
     }
 }

@@ -13,21 +13,32 @@ public struct Book {
         public var opened: [Account] = []
         /// Accounts that the batch changed: the revision that storage must still have, and the state after the batch.
         public var changed: [(expectedRevision: Int64, account: Account)] = []
-        /// Every payment decided, settled or declined, in log order.
-        public var payments: [(payment: Payment, fingerprint: Fingerprint)] = []
-        /// One for each payment that settled, in log order.
+        /// Every payment decided, settled, authorized or declined, in log order, as it stands after the batch.
+        public var payments: [DecidedPayment] = []
+        /// Payments of earlier batches that this one changed: the revision that storage must still have, and the state after the
+        /// batch.
+        public var changedPayments: [(expectedRevision: Int64, payment: Payment)] = []
+        /// One for each payment that settled, each capture and each refund, in log order.
         public var movements: [Movement] = []
 
         public init() {}
     }
 
-    private var table = AccountTable()
+    /// A payment that this batch decided.
+    public struct DecidedPayment: Sendable {
+        public var payment: Payment
+        public let fingerprint: Fingerprint
+        /// The number of the account that it debits or holds on; nil when it was declined.
+        public let debitAccount: Int64?
+    }
+
+    var table = AccountTable()
     /// Known to be absent, until the batch ends.
     private var absent: Set<AccountKey> = []
     private var decided: [OperationID: Fingerprint] = [:]
     /// The slots the batch changed or opened, each once, in the order of the first change.
     private var touched: [Int] = []
-    private var payments: [(payment: Payment, fingerprint: Fingerprint)] = []
+    var payments = PaymentTable()
     private var movements: [Movement] = []
 
     public init() {}
@@ -58,6 +69,10 @@ public struct Book {
         decided[id] = prior.fingerprint
     }
 
+    /// Teaches a payment that was decided before this batch, as storage has it. An id of which nothing is taught, and that this
+    /// batch does not decide, is no payment.
+    public mutating func learn(_ payment: Payment) { payments.learn(payment) }
+
     /// An account as it stands after what was decided so far; nil when it is absent or unknown.
     public func account(_ key: AccountKey) -> Account? { table.index(of: key).map { table.slots[$0].account } }
 
@@ -66,8 +81,8 @@ public struct Book {
     /// - Parameters:
     ///   - now: the decision's time; never before an earlier one of the same partition.
     ///   - newAccountNumber: the number an account gets if this command opens one.
-    /// - Precondition: every account of the envelope was learned, and every id that was decided in an earlier batch;
-    ///   the command is one that the door lets in (its documented ranges).
+    /// - Precondition: every account of the envelope was learned, and every id that was decided in an earlier batch; for a change of
+    ///   a payment the payment and its accounts; the command is one that the door lets in (its documented ranges).
     public mutating func decide(_ envelope: Envelope, at now: Timestamp, newAccountNumber: Int64) -> Outcome {
         if let fingerprint = decided[envelope.id] {
             return fingerprint == envelope.fingerprint ? .repeated : .keyReused
@@ -76,9 +91,11 @@ public struct Book {
         switch envelope.command {
         case .openAccount(let open): return decide(open, envelope, at: now, number: newAccountNumber)
         case .pay(let pay):
-            let payment = decide(pay, envelope, at: now)
-            payments.append((payment, envelope.fingerprint))
-            return .payment(payment)
+            let decided = decide(pay, envelope, at: now)
+            payments.append(decided)
+            return .payment(decided.payment)
+        case .changeAccount(let change): return decide(change, envelope, at: now)
+        case .changePayment(let change): return .paymentChanged(decide(change, envelope, at: now))
         }
     }
 
@@ -87,7 +104,8 @@ public struct Book {
     /// Account commands and reused keys are not in it: their outcomes, as `decide` returned them, are stored beside it.
     public var effects: Effects {
         var effects = Effects()
-        effects.payments = payments
+        effects.payments = payments.decided
+        effects.changedPayments = payments.changed
         effects.movements = movements
         for index in touched {
             let slot = table.slots[index]
@@ -107,7 +125,7 @@ public struct Book {
         absent.removeAll(keepingCapacity: true)
         decided.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)
-        payments.removeAll(keepingCapacity: true)
+        payments.removeAll()
         movements.removeAll(keepingCapacity: true)
     }
 
@@ -130,46 +148,8 @@ public struct Book {
         return .opened(account)
     }
 
-    private mutating func decide(_ pay: Pay, _ envelope: Envelope, at now: Timestamp) -> Payment {
-        precondition(pay.debit != pay.credit, "the door lets no such payment in")
-        precondition(pay.amount >= 1 && pay.amount <= Money.minorUnitsMax, "the door lets no such amount in")
-        let debit = find(AccountKey(tenant: envelope.tenant, account: pay.debit))
-        let credit = find(AccountKey(tenant: envelope.tenant, account: pay.credit))
-        func declined(_ reason: DeclineReason) -> Payment {
-            Payment(
-                id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .declined,
-                declineReason: reason,
-                decidedAt: now, revision: 1)
-        }
-        if let expiresAt = pay.expiresAt, now > expiresAt { return declined(.deadlineExceeded) }
-        guard let debit, let credit else { return declined(.accountNotFound) }
-        if let reason = Self.refusal(of: pay, from: table.slots[debit].account, to: table.slots[credit].account) { return declined(reason) }
-
-        let debitResult = post(-pay.amount, to: debit, at: now)
-        let creditResult = post(pay.amount, to: credit, at: now)
-        movements.append(
-            Movement(
-                payment: envelope.id, debitAccount: table.slots[debit].account.number, creditAccount: table.slots[credit].account.number,
-                amount: pay.amount, debit: debitResult, credit: creditResult))
-        return Payment(
-            id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .settled, decidedAt: now,
-            revision: 1, debitResult: debitResult, creditResult: creditResult)
-    }
-
-    /// Why the payment may not be made; nil when it may. The order of the checks is part of the API: the first that fails is told.
-    private static func refusal(of pay: Pay, from debit: Account, to credit: Account) -> DeclineReason? {
-        if debit.flags.contains(.closed) || credit.flags.contains(.closed) { return .accountClosed }
-        if debit.currency != pay.currency || credit.currency != pay.currency { return .currencyMismatch }
-        if debit.flags.contains(.debitFrozen) || credit.flags.contains(.creditFrozen) { return .accountFrozen }
-        // Amounts and balances are below 2^53: sums of a few of them cannot overflow 64 bits.
-        if debit.kind == .normal, debit.available < pay.amount { return .insufficientFunds }
-        if debit.posted - pay.amount < -Money.minorUnitsMax { return .balanceOutOfRange }
-        if credit.posted + pay.amount > Money.minorUnitsMax { return .balanceOutOfRange }
-        return nil
-    }
-
     /// The account's slot; nil when it is known to be absent.
-    private mutating func find(_ key: AccountKey) -> Int? {
+    mutating func find(_ key: AccountKey) -> Int? {
         if let index = table.use(key) { return index }
         guard absent.contains(key) else { Self.notLearned() }
         return nil
@@ -177,10 +157,38 @@ public struct Book {
 
     private static func notLearned() -> Never { preconditionFailure("an account was not learned before its decision") }
 
+    /// Changes the account in a slot: one more revision of it.
+    mutating func change(_ index: Int, at now: Timestamp, _ body: (inout Account) -> Void) -> Account {
+        let (account, isFirst) = table.change(index) { account in
+            body(&account)
+            account.revision += 1
+            account.changedAt = now
+            return account
+        }
+        if isFirst { touched.append(index) }
+        return account
+    }
+
+    /// Moves money from one account to another, and takes it out of what is held on the first where it was.
+    ///
+    /// - Parameter unheld: how much less is held on `debit` afterwards: what moves and what is released with it.
+    mutating func move(
+        _ amount: Int64, from debit: Int, to credit: Int, unheld: Int64 = 0, for payment: OperationID, at now: Timestamp
+    ) -> Movement {
+        let debitResult = post(-amount, unheld: unheld, to: debit, at: now)
+        let creditResult = post(amount, unheld: 0, to: credit, at: now)
+        let movement = Movement(
+            payment: payment, debitAccount: table.slots[debit].account.number, creditAccount: table.slots[credit].account.number,
+            amount: amount, debit: debitResult, credit: creditResult, decidedAt: now)
+        movements.append(movement)
+        return movement
+    }
+
     /// Adds one entry of `amount` minor units (negative for a debit) to the account in a slot.
-    private mutating func post(_ amount: Int64, to index: Int, at now: Timestamp) -> LegResult {
+    private mutating func post(_ amount: Int64, unheld: Int64, to index: Int, at now: Timestamp) -> LegResult {
         let (result, isFirst) = table.change(index) { account in
             account.posted += amount
+            account.held -= unheld
             account.sequence += 1
             account.revision += 1
             account.changedAt = now

@@ -2,6 +2,8 @@
 public enum Command: Equatable, Sendable {
     case openAccount(OpenAccount)
     case pay(Pay)
+    case changeAccount(ChangeAccount)
+    case changePayment(ChangePayment)
 }
 
 /// Opens an account. Declined `account_exists` when the id is taken.
@@ -20,7 +22,15 @@ public struct OpenAccount: Equatable, Sendable {
     }
 }
 
-/// Moves money from one account to another of the same tenant.
+/// When a payment's money moves.
+public enum CaptureMode: UInt8, Sendable, CaseIterable {
+    /// When the payment is decided.
+    case automatic = 0
+    /// When somebody captures it: until then it is held on the account to debit.
+    case manual = 1
+}
+
+/// Moves money from one account to another of the same tenant, or holds it to be moved.
 public struct Pay: Equatable, Sendable {
     public let debit: AccountID
     /// Never the same as `debit`.
@@ -34,10 +44,13 @@ public struct Pay: Equatable, Sendable {
     public let metadata: String?
     /// Not decided by then, it is declined `deadline_exceeded`.
     public let expiresAt: Timestamp?
+    public let capture: CaptureMode
+    /// Of a manual one: what is not captured by then is released. Nil for `Payment.holdMicroseconds` after the decision.
+    public let captureBefore: Timestamp?
 
     public init(
         debit: AccountID, credit: AccountID, amount: Int64, currency: Currency, reference: String? = nil, metadata: String? = nil,
-        expiresAt: Timestamp? = nil
+        expiresAt: Timestamp? = nil, capture: CaptureMode = .automatic, captureBefore: Timestamp? = nil
     ) {
         self.debit = debit
         self.credit = credit
@@ -46,6 +59,8 @@ public struct Pay: Equatable, Sendable {
         self.reference = reference
         self.metadata = metadata
         self.expiresAt = expiresAt
+        self.capture = capture
+        self.captureBefore = captureBefore
     }
 }
 
@@ -66,9 +81,12 @@ public struct Envelope: Equatable, Sendable {
         self.command = command
     }
 
-    /// The accounts whose state the decision depends on.
+    /// The accounts that the command names, whose state its decision depends on. A change of a payment depends on those of its
+    /// payment as well, which the payment names.
     public var accounts: [AccountKey] {
         switch command {
+        case .changeAccount(let change): [AccountKey(tenant: tenant, account: change.account)]
+        case .changePayment: []
         case .openAccount(let open): [AccountKey(tenant: tenant, account: open.account)]
         case .pay(let pay): [AccountKey(tenant: tenant, account: pay.debit), AccountKey(tenant: tenant, account: pay.credit)]
         }

@@ -10,6 +10,16 @@ public enum DeclineReason: UInt8, Sendable, CaseIterable {
     case balanceOutOfRange = 7
     case idempotencyKeyReused = 8
     case accountExists = 9
+    case alreadyClosed = 10
+    case balanceNotZero = 11
+    case fundsHeld = 12
+    case overdraftInUse = 13
+    case externalAccount = 14
+    case paymentNotFound = 15
+    case paymentNotAuthorized = 16
+    case captureExceedsHold = 17
+    case refundExceedsCaptured = 18
+    case tooManyChanges = 19
 
     /// As the API writes it.
     public var code: StaticString {
@@ -23,26 +33,16 @@ public enum DeclineReason: UInt8, Sendable, CaseIterable {
         case .balanceOutOfRange: "balance_out_of_range"
         case .idempotencyKeyReused: "idempotency_key_reused"
         case .accountExists: "account_exists"
-        }
-    }
-}
-
-/// Where a payment stands.
-public enum PaymentStatus: UInt8, Sendable, CaseIterable {
-    // The numbers are stored: never renumbered, never reused.
-    /// Durable in the log, not decided yet.
-    case processing = 0
-    case settled = 1
-    case declined = 2
-    /// Its record in the log could not be read; an operator decides.
-    case quarantined = 3
-
-    public var name: StaticString {
-        switch self {
-        case .processing: "processing"
-        case .settled: "settled"
-        case .declined: "declined"
-        case .quarantined: "quarantined"
+        case .alreadyClosed: "already_closed"
+        case .balanceNotZero: "balance_not_zero"
+        case .fundsHeld: "funds_held"
+        case .overdraftInUse: "overdraft_in_use"
+        case .externalAccount: "external_account"
+        case .paymentNotFound: "payment_not_found"
+        case .paymentNotAuthorized: "payment_not_authorized"
+        case .captureExceedsHold: "capture_exceeds_hold"
+        case .refundExceedsCaptured: "refund_exceeds_captured"
+        case .tooManyChanges: "too_many_changes"
         }
     }
 }
@@ -63,45 +63,16 @@ public struct LegResult: Equatable, Sendable {
     }
 }
 
-/// A payment with its outcome: what is stored, cached and shown.
-public struct Payment: Equatable, Sendable {
-    public let id: OperationID
-    public let tenant: TenantID
-    public let request: Pay
-    public let acceptedAt: Timestamp
-    public let status: PaymentStatus
-    public let declineReason: DeclineReason?
-    /// Nil while it is processing.
-    public let decidedAt: Timestamp?
-    /// Rises with every change; 0 while it is processing.
-    public let revision: Int64
-    /// Both set when it is settled.
-    public let debitResult: LegResult?
-    public let creditResult: LegResult?
-
-    public init(
-        id: OperationID, tenant: TenantID, request: Pay, acceptedAt: Timestamp, status: PaymentStatus, declineReason: DeclineReason? = nil,
-        decidedAt: Timestamp? = nil, revision: Int64 = 0, debitResult: LegResult? = nil, creditResult: LegResult? = nil
-    ) {
-        self.id = id
-        self.tenant = tenant
-        self.request = request
-        self.acceptedAt = acceptedAt
-        self.status = status
-        self.declineReason = declineReason
-        self.decidedAt = decidedAt
-        self.revision = revision
-        self.debitResult = debitResult
-        self.creditResult = creditResult
-    }
-}
-
 /// What became of a command.
 public enum Outcome: Equatable, Sendable {
-    /// A payment, settled or declined.
+    /// A payment: settled, authorized or declined.
     case payment(Payment)
     /// An account was opened; this is how it stood then.
     case opened(Account)
+    /// An account was frozen, unfrozen, closed or given another limit; this is how it stood then.
+    case accountChanged(Account)
+    /// A payment was captured, voided or refunded, or its hold expired; or that was declined.
+    case paymentChanged(PaymentChange)
     /// An account command was refused.
     case accountDeclined(AccountKey, DeclineReason)
     /// The id was decided earlier under the same fingerprint: that outcome stands, and is told again.

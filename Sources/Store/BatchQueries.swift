@@ -13,19 +13,39 @@ public struct LogPosition: Hashable, Sendable {
 
 /// Everything that one batch stores, in one transaction.
 public struct StoredBatch: Sendable {
-    /// An account command's outcome.
+    /// The outcome of a command that is not a payment.
     public struct Operation: Sendable {
         public let envelope: Envelope
-        public let account: AccountID
+        /// Of an account command.
+        public let account: AccountID?
+        /// The account's revision after it; nil when it was declined.
+        public let accountRevision: Int64?
+        /// Of a change of a payment.
+        public let change: PaymentChange?
         public let declineReason: DeclineReason?
         public let decidedAt: Timestamp
         public let position: LogPosition
 
-        public init(envelope: Envelope, account: AccountID, declineReason: DeclineReason?, decidedAt: Timestamp, position: LogPosition) {
+        public init(
+            envelope: Envelope, account: AccountID, accountRevision: Int64? = nil, declineReason: DeclineReason?, decidedAt: Timestamp,
+            position: LogPosition
+        ) {
             self.envelope = envelope
             self.account = account
+            self.accountRevision = accountRevision
+            change = nil
             self.declineReason = declineReason
             self.decidedAt = decidedAt
+            self.position = position
+        }
+
+        public init(envelope: Envelope, change: PaymentChange, position: LogPosition) {
+            self.envelope = envelope
+            account = nil
+            accountRevision = nil
+            self.change = change
+            declineReason = change.declineReason
+            decidedAt = change.decidedAt
             self.position = position
         }
     }
@@ -91,9 +111,10 @@ public struct StoredBatch: Sendable {
         var queries = [PartitionQueries.advance(advances)]
         if !effects.opened.isEmpty { queries.append(AccountQueries.insert(effects.opened)) }
         if !effects.changed.isEmpty { queries.append(AccountQueries.update(effects.changed)) }
-        if !effects.payments.isEmpty { queries.append(PaymentQueries.insert(effects, at: paymentPositions)) }
+        queries += PaymentQueries.insert(effects, at: paymentPositions)
+        if !effects.changedPayments.isEmpty { queries.append(PaymentQueries.update(effects.changedPayments)) }
         if !effects.movements.isEmpty { queries.append(PaymentQueries.insertMovements(effects)) }
-        if !operations.isEmpty { queries.append(JournalQueries.insert(operations)) }
+        if !operations.isEmpty { queries.append(OperationQueries.insert(operations)) }
         if !conflicts.isEmpty { queries.append(JournalQueries.insert(conflicts, logIncarnation: logIncarnation)) }
         if !deadLetters.isEmpty { queries.append(JournalQueries.insert(deadLetters, logIncarnation: logIncarnation)) }
         return queries

@@ -1,38 +1,8 @@
 internal import Ledger
 internal import Postgres
 
-/// How a batch stores what is not a payment: account commands, reused keys, dead letters.
+/// How a batch stores what came to nothing: reused keys, dead letters.
 enum JournalQueries {
-    /// `operation.kind` of an account that was opened.
-    private static let openAccountKind: Int16 = 1
-
-    static func insert(_ operations: [StoredBatch.Operation]) -> Query {
-        var ids = PostgresArray(of: .uuid)
-        var tenants = PostgresArray(of: .int64)
-        var fingerprints = PostgresArray(of: .uuid)
-        var kinds = PostgresArray(of: .int16)
-        var accounts = PostgresArray(of: .text)
-        var reasons = PostgresArray(of: .int16)
-        var decided = PostgresArray(of: .timestamp)
-        var partitions = PostgresArray(of: .int32)
-        var offsets = PostgresArray(of: .int64)
-        for operation in operations {
-            ids.append(uuid: operation.envelope.id.high, low: operation.envelope.id.low)
-            tenants.append(int64: operation.envelope.tenant.rawValue)
-            fingerprints.append(uuid: operation.envelope.fingerprint.high, low: operation.envelope.fingerprint.low)
-            kinds.append(int16: openAccountKind)
-            accounts.append(text: operation.account.text)
-            if let reason = operation.declineReason { reasons.append(int16: Int16(reason.rawValue)) } else { reasons.appendNull() }
-            decided.append(timestamp: operation.decidedAt.microseconds)
-            partitions.append(int32: operation.position.partition)
-            offsets.append(int64: operation.position.offset)
-        }
-        var parameters = Parameters()
-        for column in [ids, tenants, fingerprints, kinds, accounts, reasons, decided, partitions, offsets] { parameters.append(column) }
-        parameters.append(int64: Int64(operations.count))
-        return Query(operationsStatement, parameters)
-    }
-
     static func insert(_ conflicts: [StoredBatch.Conflict], logIncarnation: String) -> Query {
         var partitions = PostgresArray(of: .int32)
         var offsets = PostgresArray(of: .int64)
@@ -82,17 +52,6 @@ enum JournalQueries {
         parameters.append(int64: Int64(letters.count))
         return Query(deadLettersStatement, parameters)
     }
-
-    private static let operationsStatement = Statement(
-        "batch_insert_operations",
-        """
-        WITH inserted AS (
-            INSERT INTO sluice.operation (id, tenant_id, fingerprint, kind, account_id, decline_reason, decided_at, log_partition, log_offset)
-            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::text[], $6::smallint[], $7::timestamptz[],
-                $8::integer[], $9::bigint[])
-            ON CONFLICT (id) DO NOTHING RETURNING 1)
-        SELECT sluice.expect((SELECT count(*) FROM inserted), $10::bigint, 'operations stored')
-        """)
 
     private static let conflictsStatement = Statement(
         "batch_insert_conflicts",

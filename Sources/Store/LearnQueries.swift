@@ -55,14 +55,38 @@ public enum LearnQueries {
         return Query(operationsStatement, parameters)
     }
 
-    public static func operations(_ rows: Rows) -> [(id: OperationID, account: AccountKey, declineReason: DeclineReason?)] {
+    public static func operations(_ rows: Rows) -> [RecordedOperation] {
+        (0..<rows.count).map { OperationQueries.operation(rows, $0) }
+    }
+
+    /// The accounts of payments; read them with `AccountColumns`.
+    public static func accounts(ofPayments ids: [OperationID]) -> Query {
+        var parameters = Parameters()
+        parameters.append(array(ids))
+        return Query(paymentAccountsStatement, parameters)
+    }
+
+    /// A hold that ran out.
+    public struct DueHold: Equatable, Sendable {
+        public let payment: OperationID
+        public let tenant: TenantID
+        /// Of the log that carries the tenant's commands.
+        public let partition: Int32
+    }
+
+    /// Holds that ran out by `time` of the tenants whose commands the partitions carry, those that ran out first in front.
+    public static func dueHolds(_ partitions: [Int32], at time: Timestamp, limit: Int) -> Query {
+        var parameters = Parameters()
+        parameters.append(timestamp: time.microseconds)
+        parameters.append(PartitionQueries.array(partitions))
+        parameters.append(int32: Int32(limit))
+        return Query(dueHoldsStatement, parameters)
+    }
+
+    public static func dueHolds(_ rows: Rows) -> [DueHold] {
         (0..<rows.count).map { row in
-            guard let account = AccountID(rows.bytes(row, 2)) else { preconditionFailure("an operation's row has no valid account") }
             let id = rows.uuid(row, 0)
-            return (
-                OperationID(high: id.0, low: id.1), AccountKey(tenant: TenantID(rows.int64(row, 1)), account: account),
-                rows.isNull(row, 3) ? nil : PaymentColumns.declineReason(rows.int16(row, 3))
-            )
+            return DueHold(payment: OperationID(high: id.0, low: id.1), tenant: TenantID(rows.int64(row, 1)), partition: rows.int32(row, 2))
         }
     }
 
@@ -95,5 +119,22 @@ public enum LearnQueries {
         "learn_payments", "SELECT \(PaymentColumns.list) FROM \(PaymentColumns.source) WHERE p.id = ANY($1::uuid[])")
 
     private static let operationsStatement = Statement(
-        "learn_operations", "SELECT id, tenant_id, account_id, decline_reason FROM sluice.operation WHERE id = ANY($1::uuid[])")
+        "learn_operations", "SELECT \(OperationQueries.list) FROM \(OperationQueries.source) WHERE o.id = ANY($1::uuid[])")
+
+    private static let paymentAccountsStatement = Statement(
+        "learn_accounts_of_payments",
+        """
+        SELECT DISTINCT ON (a.number) \(AccountColumns.list)
+        FROM sluice.payment p JOIN sluice.account a ON a.tenant_id = p.tenant_id AND a.id IN (p.debit, p.credit)
+        WHERE p.id = ANY($1::uuid[])
+        """)
+
+    // Status 4 is authorized (PaymentStatus).
+    private static let dueHoldsStatement = Statement(
+        "learn_due_holds",
+        """
+        SELECT p.id, p.tenant_id, t.partition FROM sluice.payment p JOIN sluice.tenant t ON t.id = p.tenant_id
+        WHERE p.status = 4 AND p.hold_until < $1::timestamptz AND t.partition = ANY($2::integer[])
+        ORDER BY p.hold_until LIMIT $3::integer
+        """)
 }

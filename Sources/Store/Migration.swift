@@ -14,5 +14,6 @@ public struct Migration: Sendable {
     public static let all: [Migration] = [
         Migration(number: 1, name: "ledger", sql: String(decoding: PackageResources._01_ledger_sql, as: UTF8.self)),
         Migration(number: 2, name: "log-adoption", sql: String(decoding: PackageResources._02_log_adoption_sql, as: UTF8.self)),
+        Migration(number: 3, name: "life-cycle", sql: String(decoding: PackageResources._03_life_cycle_sql, as: UTF8.self)),
     ]
 }

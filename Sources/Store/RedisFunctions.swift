@@ -20,6 +20,20 @@ public enum RedisFunctions {
         command.append(decimal: Int64(CacheLifetime.floorMilliseconds))
     }
 
+    /// The worker's write of a payment that changed: the body is there for whoever reads next, whatever stood there before.
+    public static func encodeReplace(
+        key: Span<UInt8>, revision: Int64, body: Span<UInt8>, lifetimeMilliseconds: Int, into command: inout CommandBuffer
+    ) {
+        command.begin(argumentCount: 7)
+        command.append("FCALL")
+        command.append("sluice_replace")
+        command.append("1")
+        command.append(key)
+        command.append(decimal: revision)
+        command.append(body)
+        command.append(decimal: Int64(lifetimeMilliseconds))
+    }
+
     /// Takes away the marker of a command that was not produced, unless another attempt was accepted since.
     public static func encodeUnmark(key: Span<UInt8>, into command: inout CommandBuffer) {
         command.begin(argumentCount: 5)

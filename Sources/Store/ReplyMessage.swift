@@ -23,6 +23,11 @@ public struct ReplyMessage: ~Escapable {
         case account
         /// An account command was refused; there is no body.
         case accountDeclined(DeclineReason)
+        /// A change of an account or a payment was made; the body shows the fingerprint of the request and, after a line end, the
+        /// account or the change.
+        case changed
+        /// A change of an account or a payment was refused; the body is the fingerprint of the request.
+        case changeDeclined(DeclineReason)
         /// The key belongs to another request; there is no body.
         case keyReused
         /// The command's record could not be applied; an operator decides. There is no body.
@@ -57,6 +62,8 @@ public struct ReplyMessage: ~Escapable {
         case .declined(let reason): append(UInt8(ascii: "d"), reason, to: &buffer)
         case .account: buffer.append("a")
         case .accountDeclined(let reason): append(UInt8(ascii: "x"), reason, to: &buffer)
+        case .changed: buffer.append("c")
+        case .changeDeclined(let reason): append(UInt8(ascii: "y"), reason, to: &buffer)
         case .keyReused: buffer.append("r")
         case .quarantined: buffer.append("q")
         }
@@ -84,6 +91,8 @@ public struct ReplyMessage: ~Escapable {
         case UInt8(ascii: "r"): return text.count == 1 ? .keyReused : nil
         case UInt8(ascii: "q"): return text.count == 1 ? .quarantined : nil
         case UInt8(ascii: "d"): return reason.map(Kind.declined)
+        case UInt8(ascii: "c"): return text.count == 1 ? .changed : nil
+        case UInt8(ascii: "y"): return reason.map(Kind.changeDeclined)
         case UInt8(ascii: "x"): return reason.map(Kind.accountDeclined)
         default: return nil
         }

@@ -27,7 +27,106 @@ extension [UInt8] {
         append(decimal: payment.revision)
         if let result = payment.debitResult { append(",\"debit_result\":", result) }
         if let result = payment.creditResult { append(",\"credit_result\":", result) }
+        append(lifeOf: payment)
         append(UInt8(ascii: "}"))
+    }
+
+    /// What a payment has that was held or refunded, and no other.
+    private mutating func append(lifeOf payment: Payment) {
+        guard payment.holdUntil != nil || !payment.history.isEmpty else { return }
+        append(",\"captured\":")
+        append(decimal: payment.captured)
+        append(",\"refunded\":")
+        append(decimal: payment.refunded)
+        append(",\"held\":")
+        append(decimal: payment.held)
+        if let holdUntil = payment.holdUntil {
+            append(",\"hold_until\":")
+            append(json: holdUntil)
+        }
+        append(",\"history\":[")
+        var separator: StaticString = ""
+        if payment.holdUntil != nil, let at = payment.decidedAt {
+            append("{\"id\":")
+            append(json: payment.id)
+            append(",\"type\":\"hold\",\"amount\":")
+            append(decimal: payment.request.amount)
+            append(",\"at\":")
+            append(json: at)
+            append(UInt8(ascii: "}"))
+            separator = ","
+        }
+        for event in payment.history {
+            append(separator)
+            append(event)
+            separator = ","
+        }
+        append(UInt8(ascii: "]"))
+    }
+
+    private mutating func append(_ event: PaymentEvent) {
+        append("{\"id\":")
+        append(json: event.id)
+        append(",\"type\":\"")
+        append(event.kind.name)
+        append(UInt8(ascii: "\""))
+        if event.moved > 0 {
+            append(",\"amount\":")
+            append(decimal: event.moved)
+        }
+        if event.released > 0 {
+            append(",\"released\":")
+            append(decimal: event.released)
+        }
+        append(",\"at\":")
+        append(json: event.at)
+        append(UInt8(ascii: "}"))
+    }
+
+    /// Appends a capture, void, expiry or refund as the API shows it once it is decided. It never changes: another change of the
+    /// payment has a body of its own.
+    public mutating func append(_ change: PaymentChange) {
+        append(beginningOf: change.request, id: change.id, status: change.declineReason == nil ? "applied" : "declined")
+        append(",\"decided_at\":")
+        append(json: change.decidedAt)
+        if let reason = change.declineReason {
+            append(",\"decline_reason\":\"")
+            append(reason.code)
+            append(UInt8(ascii: "\""))
+        }
+        if change.moved > 0 {
+            append(",\"moved\":")
+            append(decimal: change.moved)
+        }
+        if change.released > 0 {
+            append(",\"released\":")
+            append(decimal: change.released)
+        }
+        if let revision = change.paymentRevision {
+            append(",\"payment_revision\":")
+            append(decimal: revision)
+        }
+        if let result = change.debitResult { append(",\"debit_result\":", result) }
+        if let result = change.creditResult { append(",\"credit_result\":", result) }
+        append(UInt8(ascii: "}"))
+    }
+
+    /// Appends a change of a payment as the API shows it while it is not decided.
+    public mutating func append(processing change: ChangePayment, id: OperationID) {
+        append(beginningOf: change, id: id, status: "processing")
+        append(UInt8(ascii: "}"))
+    }
+
+    private mutating func append(beginningOf change: ChangePayment, id: OperationID, status: StaticString) {
+        append("{\"id\":")
+        append(json: id)
+        append(",\"type\":\"")
+        append(change.kind.name)
+        append("\",\"status\":\"")
+        append(status)
+        append("\",\"payment\":")
+        append(json: change.payment)
+        append(members: change.change, separator: ",")
     }
 
     private mutating func append(_ name: StaticString, _ result: LegResult) {

@@ -5,6 +5,7 @@ internal import Ledger
 /// The members that a body may have. One list for all bodies, so that a set of them is a bit mask.
 enum Member: UInt8, CaseIterable {
     case type, key, id, account, debit, credit, amount, currency, reference, metadata, expiresAt, kind, overdraftLimit
+    case capture, captureBefore, payment, final, side
 
     var name: StaticString {
         switch self {
@@ -21,6 +22,11 @@ enum Member: UInt8, CaseIterable {
         case .expiresAt: "expires_at"
         case .kind: "kind"
         case .overdraftLimit: "overdraft_limit"
+        case .capture: "capture"
+        case .captureBefore: "capture_before"
+        case .payment: "payment"
+        case .final: "final"
+        case .side: "side"
         }
     }
 
@@ -40,14 +46,16 @@ enum Member: UInt8, CaseIterable {
 }
 
 struct Members: OptionSet {
-    let rawValue: UInt16
-    init(rawValue: UInt16) { self.rawValue = rawValue }
-    init(_ member: Member) { rawValue = 1 << UInt16(member.rawValue) }
+    let rawValue: UInt32
+    init(rawValue: UInt32) { self.rawValue = rawValue }
+    init(_ member: Member) { rawValue = 1 << UInt32(member.rawValue) }
 
     static let type = Members(.type), key = Members(.key), id = Members(.id), account = Members(.account)
     static let debit = Members(.debit), credit = Members(.credit), amount = Members(.amount), currency = Members(.currency)
     static let reference = Members(.reference), metadata = Members(.metadata), expiresAt = Members(.expiresAt)
     static let kind = Members(.kind), overdraftLimit = Members(.overdraftLimit)
+    static let capture = Members(.capture), captureBefore = Members(.captureBefore), payment = Members(.payment)
+    static let final = Members(.final), side = Members(.side)
 }
 
 /// One object's members, checked one by one; what is wrong is collected and told together.
@@ -61,7 +69,7 @@ struct Form {
     private let allowed: Members
     private var present: Members = []
     /// By the member's raw value: the index of its value. Of no meaning for what is not in `present`.
-    private var values = [16 of UInt8](repeating: 0)
+    private var values = [24 of UInt8](repeating: 0)
 
     /// The root of what the reader has read. Members beyond `allowed`, and a member's second appearance, are errors.
     init(_ reader: JSONReader, allowed: Members) {

@@ -61,11 +61,11 @@ extension Form {
         return nil
     }
 
-    mutating func expiresAt() -> Timestamp? {
-        guard let value = string(.expiresAt, required: false) else { return nil }
+    mutating func time(_ member: Member) -> Timestamp? {
+        guard let value = string(member, required: false) else { return nil }
         if let time = Timestamp(rfc3339: reader.text(value)) { return time }
         report(
-            .invalidValue, at: Member.expiresAt.pointer,
+            .invalidValue, at: member.pointer,
             "a time of RFC 3339 with at most six decimals, as 2026-11-27T09:30:00Z, is required")
         return nil
     }
@@ -76,6 +76,46 @@ extension Form {
         }
         for kind in AccountKind.allCases where reader.text(value).string == kind.name { return kind }
         report(.invalidValue, at: Member.kind.pointer, "`normal` or `external` is required")
+        return nil
+    }
+
+    /// Automatic when it is not there.
+    mutating func capture() -> CaptureMode {
+        guard let value = string(.capture, required: false) else { return .automatic }
+        if reader.text(value).equals("manual") { return .manual }
+        // The canonical form has no word for it: what is decided at once is what a payment is.
+        if reader.text(value).equals("automatic") { return .automatic }
+        report(.invalidValue, at: Member.capture.pointer, "`automatic` or `manual` is required")
+        return .automatic
+    }
+
+    /// Both sides when it is not there and may be left out.
+    mutating func sides(required: Bool) -> AccountFlags? {
+        guard let value = string(.side, required: required) else { return has(.side) || required ? nil : .sides }
+        if reader.text(value).equals("debit") { return .debitFrozen }
+        if reader.text(value).equals("credit") { return .creditFrozen }
+        if reader.text(value).equals("both") { return .sides }
+        report(.invalidValue, at: Member.side.pointer, "`debit`, `credit` or `both` is required")
+        return nil
+    }
+
+    /// False when it is not there.
+    mutating func final() -> Bool {
+        guard let value = value(.final, required: false) else { return false }
+        if reader.kind(value) == .true { return true }
+        if reader.kind(value) != .false { report(.wrongType, at: Member.final.pointer, "`true` or `false` is required") }
+        return false
+    }
+
+    /// An amount that may be left out, which stands for all there is.
+    mutating func optionalAmount() -> Int64? {
+        has(.amount) ? integer(.amount, in: 1...Money.minorUnitsMax, absent: nil) : nil
+    }
+
+    mutating func paymentID() -> OperationID? {
+        guard let value = string(.payment, required: true) else { return nil }
+        if let id = OperationID(hex: reader.text(value)) { return id }
+        report(.invalidValue, at: Member.payment.pointer, "a payment's id has 32 lowercase hexadecimal digits")
         return nil
     }
 

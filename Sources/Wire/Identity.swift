@@ -19,6 +19,18 @@ public final class Identity {
         return OperationID(high: high, low: low)
     }
 
+    /// The id of the command that ends a payment's hold when its time is up: the same whoever puts it into the log, and one that no
+    /// idempotency key has.
+    public func expiry(of payment: OperationID, tenant: TenantID) -> OperationID {
+        let (high, low) = hasher.hash { message in
+            message.add(lengthPrefixed: "sluice.expiry.1")
+            message.add(UInt64(bitPattern: tenant.rawValue))
+            message.add(payment.high)
+            message.add(payment.low)
+        }.leadingWords
+        return OperationID(high: high, low: low)
+    }
+
     /// What tells a repeated request from another one under the same key.
     ///
     /// - Parameters:

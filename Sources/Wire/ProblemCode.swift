@@ -17,11 +17,21 @@ public enum ProblemCode: UInt8, Sendable, CaseIterable {
     case balanceOutOfRange
     case forbidden
     case notFound
+    case paymentNotFound
     case paymentNotVisibleYet
     case methodNotAllowed
     case requestTimeout
     case conflict
     case accountExists
+    case alreadyClosed
+    case balanceNotZero
+    case fundsHeld
+    case overdraftInUse
+    case externalAccount
+    case paymentNotAuthorized
+    case captureExceedsHold
+    case refundExceedsCaptured
+    case tooManyChanges
     case revisionNotReached
     case lengthRequired
     case contentTooLarge
@@ -65,6 +75,16 @@ public enum ProblemCode: UInt8, Sendable, CaseIterable {
         case .balanceOutOfRange: self = .balanceOutOfRange
         case .idempotencyKeyReused: self = .idempotencyKeyReused
         case .accountExists: self = .accountExists
+        case .alreadyClosed: self = .alreadyClosed
+        case .balanceNotZero: self = .balanceNotZero
+        case .fundsHeld: self = .fundsHeld
+        case .overdraftInUse: self = .overdraftInUse
+        case .externalAccount: self = .externalAccount
+        case .paymentNotFound: self = .paymentNotFound
+        case .paymentNotAuthorized: self = .paymentNotAuthorized
+        case .captureExceedsHold: self = .captureExceedsHold
+        case .refundExceedsCaptured: self = .refundExceedsCaptured
+        case .tooManyChanges: self = .tooManyChanges
         }
     }
 
@@ -85,11 +105,21 @@ public enum ProblemCode: UInt8, Sendable, CaseIterable {
         case .balanceOutOfRange: Entry(402, "balance_out_of_range", "A balance would leave the range of money")
         case .forbidden: Entry(403, "forbidden", "The API key does not permit this")
         case .notFound: Entry(404, "not_found", "There is no such resource")
+        case .paymentNotFound: Entry(404, "payment_not_found", "There is no such payment")
         case .paymentNotVisibleYet: Entry(404, "payment_not_visible_yet", "The payment is not visible yet", retryable: true)
         case .methodNotAllowed: Entry(405, "method_not_allowed", "The resource does not have this method")
         case .requestTimeout: Entry(408, "request_timeout", "The request did not arrive in time", retryable: true)
         case .conflict: Entry(409, "conflict", "The request conflicts with another one", retryable: true)
         case .accountExists: Entry(409, "account_exists", "The account exists already")
+        case .alreadyClosed: Entry(409, "already_closed", "The account is closed, for ever")
+        case .balanceNotZero: Entry(409, "balance_not_zero", "The account's balance is not zero")
+        case .fundsHeld: Entry(409, "funds_held", "Money is held on the account")
+        case .overdraftInUse: Entry(409, "overdraft_in_use", "The account is further below zero than the new limit")
+        case .externalAccount: Entry(409, "external_account", "An external account has no limit")
+        case .paymentNotAuthorized: Entry(409, "payment_not_authorized", "Nothing is held for the payment")
+        case .captureExceedsHold: Entry(409, "capture_exceeds_hold", "Less is held for the payment than is to be captured")
+        case .refundExceedsCaptured: Entry(409, "refund_exceeds_captured", "Less was captured than is to be refunded")
+        case .tooManyChanges: Entry(409, "too_many_changes", "The payment was captured and refunded too many times")
         case .revisionNotReached: Entry(409, "revision_not_reached", "The revision asked for is not reached yet", retryable: true)
         case .lengthRequired: Entry(411, "length_required", "The Content-Length header is required")
         case .contentTooLarge: Entry(413, "content_too_large", "The body is too large")

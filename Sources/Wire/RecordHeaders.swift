@@ -123,18 +123,4 @@ extension RequestReader {
         scratch.append(canonical: command)
         return value.equals(scratch.span)
     }
-
-    // A member of the other command passes here, and is found by the comparison with the canonical form.
-    private static let recordMembers: Members = [payMembers, .type, .account, .kind, .overdraftLimit]
-}
-
-extension Form {
-    /// The command of a record, by its `type`.
-    fileprivate mutating func command() -> Command? {
-        guard isReadable, let type = string(.type, required: true) else { return nil }
-        if reader.text(type).equals("pay") { return pay().map { .pay($0) } }
-        if reader.text(type).equals("open_account") { return openAccount(id: .account, lenient: false).map { .openAccount($0) } }
-        report(.invalidValue, at: Member.type.pointer, "no such command is known")
-        return nil
-    }
 }

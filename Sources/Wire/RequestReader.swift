@@ -25,7 +25,9 @@ public final class RequestReader {
         return Self.result(form.openAccount(id: .id, lenient: true), form)
     }
 
-    static let payMembers: Members = [.debit, .credit, .amount, .currency, .reference, .metadata, .expiresAt]
+    static let payMembers: Members = [
+        .debit, .credit, .amount, .currency, .reference, .metadata, .expiresAt, .capture, .captureBefore,
+    ]
     static let accountMembers: Members = [.id, .currency, .kind, .overdraftLimit]
 
     /// Nil when the bytes are JSON; `json` then has it.
@@ -61,12 +63,18 @@ extension Form {
         let currency = currency()
         let reference = reference()
         let metadata = metadata()
-        let expiresAt = expiresAt()
+        let expiresAt = time(.expiresAt)
+        let capture = capture()
+        let captureBefore = time(.captureBefore)
+        if captureBefore != nil, capture != .manual, errorsFound == 0 {
+            report(.invalidValue, at: Member.captureBefore.pointer, "only a payment that is captured manually has it")
+        }
         if let debit, debit == credit { report(.sameAccount, at: Member.credit.pointer, "debit and credit are the same account") }
         guard errorsFound == 0, let debit, let credit, let amount, let currency else { return nil }
         return Pay(
-            debit: debit, credit: credit, amount: amount, currency: currency, reference: reference, metadata: metadata, expiresAt: expiresAt
-        )
+            debit: debit, credit: credit, amount: amount, currency: currency, reference: reference, metadata: metadata,
+            expiresAt: expiresAt,
+            capture: capture, captureBefore: captureBefore)
     }
 
     /// Nil when something was reported.

@@ -40,7 +40,7 @@ extension RequestReader {
 }
 
 extension [UInt8] {
-    /// Appends the request body that asks for a command: of `POST /v1/payments` or `POST /v1/accounts`.
+    /// Appends the request body that asks for a command, as it is posted to `Command.path`.
     public mutating func append(requestBody command: Command) {
         switch command {
         case .openAccount(let open):
@@ -49,6 +49,12 @@ extension [UInt8] {
         case .pay(let pay):
             append(UInt8(ascii: "{"))
             append(members: pay)
+        case .changeAccount(let change):
+            append(UInt8(ascii: "{"))
+            append(members: change.change, separator: "")
+        case .changePayment(let change):
+            append(UInt8(ascii: "{"))
+            append(members: change.change, separator: "")
         }
         append(UInt8(ascii: "}"))
     }

@@ -20,15 +20,22 @@ struct Batch {
 struct Questions {
     var ids: [OperationID] = []
     var accounts: [AccountKey] = []
+    /// Payments that are to be changed, each once; with their accounts.
+    var payments: [OperationID] = []
     /// Account numbers to reserve.
     var numbers = 0
 
     init(_ batch: Batch, knownTo book: Book) {
         var asked: Set<AccountKey> = []
+        var changed: Set<OperationID> = []
         for record in batch.records {
             guard case .command(let command) = record.content else { continue }
             ids.append(command.envelope.id)
-            if case .openAccount = command.envelope.command { numbers += 1 }
+            switch command.envelope.command {
+            case .openAccount: numbers += 1
+            case .changePayment(let change): if changed.insert(change.payment).inserted { payments.append(change.payment) }
+            case .pay, .changeAccount: break
+            }
             for key in command.envelope.accounts where !book.knows(key) && asked.insert(key).inserted { accounts.append(key) }
         }
     }
@@ -39,6 +46,8 @@ struct Answers {
     var priorDecisions: [(id: OperationID, decision: PriorDecision)] = []
     /// Those of the accounts asked for that exist.
     var accounts: [Account] = []
+    /// Those of the payments asked for that exist.
+    var payments: [Payment] = []
     var numbers: [Int64] = []
 }
 
@@ -46,6 +55,8 @@ struct Answers {
 struct Telling {
     let id: OperationID
     let outcome: Outcome
+    /// Of the request that came to it.
+    let fingerprint: Fingerprint
     let replyTo: String?
 }
 
@@ -58,6 +69,8 @@ struct Decision {
     var deadLetters: [(id: OperationID, replyTo: String)] = []
     var settledCount = 0
     var declinedCount = 0
+    /// Captures, voids, expiries and refunds that were made.
+    var changedCount = 0
 
     init(logIncarnation: String) { stored = StoredBatch(logIncarnation: logIncarnation) }
 
@@ -102,6 +115,7 @@ struct Decision {
             found.insert(account.key)
         }
         for key in questions.accounts where !found.contains(key) { book.learnAbsent(key) }
+        for payment in answers.payments { book.learn(payment) }
     }
 
     private mutating func note(_ outcome: Outcome, of command: CommandRecord, at position: LogPosition, decidedAt: Timestamp) {
@@ -109,10 +123,15 @@ struct Decision {
         switch outcome {
         case .payment(let payment):
             stored.paymentPositions.append(position)
-            if payment.status == .settled { settledCount += 1 } else { declinedCount += 1 }
-        case .opened(let account):
+            if payment.status == .declined { declinedCount += 1 } else { settledCount += 1 }
+        case .opened(let account), .accountChanged(let account):
             stored.operations.append(
-                .init(envelope: envelope, account: account.key.account, declineReason: nil, decidedAt: decidedAt, position: position))
+                .init(
+                    envelope: envelope, account: account.key.account, accountRevision: account.revision,
+                    declineReason: nil, decidedAt: decidedAt, position: position))
+        case .paymentChanged(let change):
+            stored.operations.append(.init(envelope: envelope, change: change, position: position))
+            changedCount += change.declineReason == nil ? 1 : 0
         case .accountDeclined(let key, let reason):
             stored.operations.append(
                 .init(envelope: envelope, account: key.account, declineReason: reason, decidedAt: decidedAt, position: position))
@@ -122,7 +141,7 @@ struct Decision {
         case .keyReused:
             stored.conflicts.append(.init(envelope: envelope, decidedAt: decidedAt, position: position))
         }
-        tellings.append(Telling(id: envelope.id, outcome: outcome, replyTo: command.replyTo))
+        tellings.append(Telling(id: envelope.id, outcome: outcome, fingerprint: envelope.fingerprint, replyTo: command.replyTo))
     }
 
     private mutating func note(_ record: LogRecord.Unreadable, at position: LogPosition, seenAt: Timestamp) {

@@ -12,6 +12,10 @@ public struct WorkerLimits: Sendable {
     public var unpublishedAccountsMax = 100_000
     /// Records told again at most when a partition is taken over; a longer debt empties Redis instead.
     public var republishedRecordsMax: Int64 = 10_000
+    /// How often holds that ran out are looked for, milliseconds.
+    public var holdSweepMilliseconds = 1_000
+    /// How many of them are put into the log at a time.
+    public var holdsPerSweepMax = 500
     /// Of so many records the last of a partition...
     public var poisonWindow = 100
     /// ...more than this many unreadable ones stop it: that is a bad deploy, not bad data.

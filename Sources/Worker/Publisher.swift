@@ -14,7 +14,7 @@ internal import Wire
 final class Publisher {
     /// What one account's value or one batch's end is waiting for.
     private enum Pending {
-        case account(Account, batch: Int)
+        case value(Value, batch: Int)
         case other(batch: Int)
         case emptying
         case lease(LeaseKey)
@@ -24,6 +24,31 @@ final class Publisher {
     private struct LeaseKey: Hashable {
         let partition: Int32
         let epoch: Int64
+    }
+
+    /// What Redis must not show an older state of.
+    private enum Value {
+        case account(Account)
+        /// One that changed after its decision.
+        case payment(Payment)
+
+        var name: Name {
+            switch self {
+            case .account(let account): .account(account.key)
+            case .payment(let payment): .payment(payment.id)
+            }
+        }
+        var revision: Int64 {
+            switch self {
+            case .account(let account): account.revision
+            case .payment(let payment): payment.revision
+            }
+        }
+    }
+
+    private enum Name: Hashable {
+        case account(AccountKey)
+        case payment(OperationID)
     }
 
     private struct Sent {
@@ -48,7 +73,7 @@ final class Publisher {
     /// Batches that were sent and are not confirmed, in order; `firstBatch` is the number of the first.
     private var sent: [Sent] = []
     private var firstBatch = 0
-    private var owed: [AccountKey: Account] = [:]
+    private var owed: [Name: Value] = [:]
     private var mustEmpty = false
     /// Owed values that were sent again and are not answered: still owed as far as confirming goes.
     private var debtInFlight = 0
@@ -82,7 +107,7 @@ final class Publisher {
     }
 
     var isReady: Bool { session?.isReady ?? false }
-    /// Accounts whose latest value Redis does not have.
+    /// Accounts, and payments that changed, whose latest value Redis does not have.
     var owedAccounts: Int { owed.count }
     private var hasDebt: Bool { !owed.isEmpty || mustEmpty || debtInFlight > 0 }
     /// Batches that are told apart and not confirmed.
@@ -106,9 +131,10 @@ final class Publisher {
             sent[sent.count - 1].reach.merge(reach) { max($0, $1) }
         }
         let batch = firstBatch + sent.count - 1
-        for account in accounts { put(account, batch: batch) }
+        for account in accounts { put(.account(account), batch: batch) }
+        for payment in payments where payment.revision > 1 { put(.payment(payment), batch: batch) }
         if isReady {
-            for payment in payments { fill(payment, batch: batch) }
+            for payment in payments where payment.revision <= 1 { fill(payment, batch: batch) }
             for telling in tellings { tell(telling, batch: batch) }
             for letter in deadLetters { reply(letter.id, .quarantined, to: letter.replyTo, batch: batch) }
         } else {
@@ -158,17 +184,26 @@ final class Publisher {
 
     // MARK: Commands
 
-    private func put(_ account: Account, batch: Int) {
-        guard isReady, !mustEmpty else { return owe(account) }
+    private func put(_ value: Value, batch: Int) {
+        guard isReady, !mustEmpty else { return owe(value) }
         body.removeAll(keepingCapacity: true)
-        body.append(account)
         key.removeAll(keepingCapacity: true)
-        let name: [UInt8] = Array(account.key.account.text.utf8)
-        CacheKey.appendAccount(name.span, of: account.key.tenant, to: &key)
-        RedisFunctions.encodePut(
-            key: key.span, revision: account.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds),
-            into: &command)
-        if !send(.account(account, batch: batch), batch: batch) { owe(account) }
+        switch value {
+        case .account(let account):
+            body.append(account)
+            let name: [UInt8] = Array(account.key.account.text.utf8)
+            CacheKey.appendAccount(name.span, of: account.key.tenant, to: &key)
+            RedisFunctions.encodePut(
+                key: key.span, revision: account.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds),
+                into: &command)
+        case .payment(let payment):
+            body.append(payment)
+            CacheKey.appendPayment(payment.id, of: payment.tenant, to: &key)
+            RedisFunctions.encodeReplace(
+                key: key.span, revision: payment.revision, body: body.span,
+                lifetimeMilliseconds: lifetime(CacheLifetime.paymentMilliseconds), into: &command)
+        }
+        if !send(.value(value, batch: batch), batch: batch) { owe(value) }
     }
 
     private func fill(_ payment: Payment, batch: Int) {
@@ -193,11 +228,28 @@ final class Publisher {
         case .opened(let account):
             body.append(account)
             kind = .account
-        case .accountDeclined(_, let reason): kind = .accountDeclined(reason)
+        case .accountChanged(let account):
+            beginBody(telling.fingerprint)
+            body.append(account)
+            kind = .changed
+        case .paymentChanged(let change):
+            beginBody(telling.fingerprint)
+            body.append(change)
+            kind = change.declineReason.map(ReplyMessage.Kind.changeDeclined) ?? .changed
+        case .accountDeclined(_, .accountExists): kind = .accountDeclined(.accountExists)
+        case .accountDeclined(_, let reason):
+            beginBody(telling.fingerprint)
+            kind = .changeDeclined(reason)
         case .keyReused: kind = .keyReused
         case .repeated: preconditionFailure("a repeated command's outcome is read before it is told")
         }
         reply(telling.id, kind, to: channel, batch: batch)
+    }
+
+    /// One channel may hear of two requests under one key: what they ask for does not tell them apart as a payment's body does.
+    private func beginBody(_ fingerprint: Fingerprint) {
+        body.append(fingerprint)
+        body.append(UInt8(ascii: "\n"))
     }
 
     private func reply(_ id: OperationID, _ kind: ReplyMessage.Kind, to channel: String, batch: Int) {
@@ -221,7 +273,7 @@ final class Publisher {
             return false
         }
         pending[nextToken] = what
-        if case .account(_, batch: -1) = what { debtInFlight += 1 }
+        if case .value(_, batch: -1) = what { debtInFlight += 1 }
         nextToken += 1
         if batch >= firstBatch, batch - firstBatch < sent.count { sent[batch - firstBatch].outstanding += 1 }
         return true
@@ -242,12 +294,12 @@ final class Publisher {
         }
         if !worked { failures.add() }
         switch what {
-        case .account(let account, let batch):
+        case .value(let value, let batch):
             if batch == -1 { debtInFlight -= 1 }
             if worked {
                 holdOffMilliseconds = Self.holdOffFirstMilliseconds
             } else {
-                owe(account)
+                owe(value)
                 holdOff()
             }
             done(batch)
@@ -284,9 +336,9 @@ final class Publisher {
         sent[batch - firstBatch].outstanding -= 1
     }
 
-    private func owe(_ account: Account) {
-        if let known = owed[account.key], known.revision >= account.revision { return }
-        owed[account.key] = account
+    private func owe(_ value: Value) {
+        if let known = owed[value.name], known.revision >= value.revision { return }
+        owed[value.name] = value
         guard owed.count > limits.unpublishedAccountsMax else { return }
         owed.removeAll()
         mustEmpty = true
@@ -302,10 +354,10 @@ final class Publisher {
             _ = send(.emptying, batch: -1)
             return
         }
-        let accounts = Array(owed.values.prefix(4_096))
-        for account in accounts where session.isReady {
-            owed[account.key] = nil
-            put(account, batch: -1)
+        let values = Array(owed.values.prefix(4_096))
+        for value in values where session.isReady {
+            owed[value.name] = nil
+            put(value, batch: -1)
         }
     }
 

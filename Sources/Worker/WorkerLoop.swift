@@ -13,13 +13,15 @@ final class WorkerLoop {
     private let options: WorkerOptions
     private let status: WorkerStatus
     private let reader = RequestReader()
-    private var machine: WorkerMachine
+    var machine: WorkerMachine
     private var book = Book()
-    private var database: PostgresSession?
+    private(set) var database: PostgresSession?
     private var consumer: Consumer?
     private(set) var publisher: Publisher
     private var retryTimer: LoopTimer?
     private var reclaimTimer: LoopTimer?
+    private var holdTimer: LoopTimer?
+    private var expiries: HoldExpiries?
     private var statusTimer: LoopTimer?
     private var jitter = SystemRandomNumberGenerator()
     /// When the batch under way was begun.
@@ -58,6 +60,12 @@ final class WorkerLoop {
             statusTimer?.arm(afterMilliseconds: CacheLifetime.leaseRenewalMilliseconds)
         }
         statusTimer?.arm(afterMilliseconds: 0)
+        expiries = try HoldExpiries(loop: loop, kafka: options.kafka)
+        holdTimer = LoopTimer(loop: loop) { [unowned self] in
+            expireHolds()
+            holdTimer?.arm(afterMilliseconds: options.limits.holdSweepMilliseconds)
+        }
+        holdTimer?.arm(afterMilliseconds: options.limits.holdSweepMilliseconds)
         let configuration = ConsumerConfiguration(
             base: options.kafka, group: Topic.workerGroup, instanceID: options.name, topic: Topic.commands,
             sessionTimeoutMilliseconds: options.sessionTimeoutMilliseconds)
@@ -74,10 +82,12 @@ final class WorkerLoop {
         guard !isStopping else { return }
         isStopping = true
         Log.info("stopping")
+        holdTimer?.cancel()
         consumer?.close { [unowned self] in
             publisher.close()
             database?.close()
-            loop.stop()
+            guard let expiries else { return loop.stop() }
+            expiries.close { [unowned self] in loop.stop() }
         }
     }
 
@@ -106,7 +116,7 @@ final class WorkerLoop {
         finishRevocationIfDue()
     }
 
-    private func finishRevocationIfDue() {
+    func finishRevocationIfDue() {
         guard isRevoking, machine.mayFinishRevocation else { return }
         isRevoking = false
         book = Book()
@@ -137,7 +147,7 @@ final class WorkerLoop {
 
     // MARK: The machine
 
-    private func pump() {
+    func pump() {
         carryOutNotices()
         while !isStopping || machine.phase != .idle {
             guard let action = machine.next() else { break }
@@ -198,7 +208,7 @@ final class WorkerLoop {
         if !isSent { failed(.notReady) }
     }
 
-    private func failed(_ error: PostgresError) {
+    func failed(_ error: PostgresError) {
         if error != .notReady { Log.warning("database", .text("error", error.description)) }
         status.batchFailures.add()
         let reason = database?.lastFailure?.description ?? error.description
@@ -219,6 +229,10 @@ final class WorkerLoop {
         if !questions.ids.isEmpty { queries.append(LearnQueries.priorDecisions(of: questions.ids)) }
         if !questions.accounts.isEmpty { queries.append(LearnQueries.accounts(questions.accounts)) }
         if questions.numbers > 0 { queries.append(LearnQueries.accountNumbers(questions.numbers)) }
+        if !questions.payments.isEmpty {
+            queries.append(LearnQueries.payments(questions.payments))
+            queries.append(LearnQueries.accounts(ofPayments: questions.payments))
+        }
         guard !queries.isEmpty else { return decide(batch, questions, Answers(), start) }
         ask(queries) { [unowned self] rows in
             var answers = Answers()
@@ -228,6 +242,10 @@ final class WorkerLoop {
                 answers.accounts = (0..<found.count).map { AccountColumns.account(found, $0) }
             }
             if questions.numbers > 0, let found = rows.next() { answers.numbers = (0..<found.count).map { found.int64($0, 0) } }
+            if !questions.payments.isEmpty, let payments = rows.next(), let accounts = rows.next() {
+                answers.payments = (0..<payments.count).map { PaymentColumns.payment(payments, $0) }
+                answers.accounts += (0..<accounts.count).map { AccountColumns.account(accounts, $0) }
+            }
             // The partitions may have been revoked meanwhile: what is not decided is not lost, its next owner reads it.
             guard machine.phase == .processing, !isRevoking else { return machine.abandoned() }
             decide(batch, questions, answers, start)
@@ -251,7 +269,8 @@ final class WorkerLoop {
         count(decision, start)
         let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
         publisher.publish(
-            accounts: changed, tellings: decision.tellings, payments: decision.stored.effects.payments.map(\.payment),
+            accounts: changed, tellings: decision.tellings,
+            payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
             deadLetters: decision.deadLetters, reach: batch.reach)
         retell(decision.retellings)
     }
@@ -264,10 +283,8 @@ final class WorkerLoop {
         let ids = Set(waiting.map(\.id))
         recall(Array(ids)) { [unowned self] recalled in
             guard let recalled else { return }
-            let outcomes = Dictionary(recalled.outcomes.map { ($0.id, $0.outcome) }, uniquingKeysWith: { first, _ in first })
-            let tellings = waiting.compactMap { waiter in
-                outcomes[waiter.id].map { Telling(id: waiter.id, outcome: $0, replyTo: waiter.replyTo) }
-            }
+            let outcomes = Dictionary(recalled.outcomes.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+            let tellings = waiting.compactMap { waiter in outcomes[waiter.id].map { $0.telling(to: waiter.replyTo) } }
             publisher.publish(accounts: [], tellings: tellings, payments: [], deadLetters: [], reach: [:])
         }
     }
@@ -282,87 +299,24 @@ final class WorkerLoop {
         status.conflicts.add(UInt64(decision.stored.conflicts.count))
         status.deadLetters.add(UInt64(decision.stored.deadLetters.count))
         let now = Clock.wallMicroseconds
-        for (payment, _) in decision.stored.effects.payments {
+        status.changes.add(UInt64(decision.changedCount))
+        for payment in decision.stored.effects.payments.map(\.payment) {
             status.settleDuration.record(microseconds: UInt64(max(0, now - payment.acceptedAt.microseconds)))
         }
     }
 
-    // MARK: Telling again
+    // MARK: Holds
 
-    /// Outcomes as they are stored, with the accounts they are about.
-    private struct Recalled {
-        var outcomes: [(id: OperationID, outcome: Outcome)] = []
-        var payments: [Payment] = []
-        var accounts: [Account] = []
-    }
-
-    /// Reads the outcomes of ids; nil when the database did not answer.
-    private func recall(_ ids: [OperationID], accounts keys: [AccountKey] = [], _ completion: @escaping (Recalled?) -> Void) {
-        let isSent =
-            database?.execute([LearnQueries.payments(ids), LearnQueries.operations(ids)]) { [unowned self] result in
-                guard case .success(let rows) = result else { return completion(nil) }
-                let payments = (0..<rows[0].count).map { PaymentColumns.payment(rows[0], $0) }
-                let operations = LearnQueries.operations(rows[1])
-                let wanted = Set(keys).union(operations.map(\.account))
-                readAccounts(Array(wanted)) { accounts in
-                    guard let accounts else { return completion(nil) }
-                    completion(Self.assemble(payments, operations, accounts))
-                }
-            } ?? false
-        if !isSent { completion(nil) }
-    }
-
-    private func readAccounts(_ keys: [AccountKey], _ completion: @escaping ([Account]?) -> Void) {
-        guard !keys.isEmpty else { return completion([]) }
-        let isSent =
-            database?.execute([LearnQueries.accounts(keys)]) { result in
-                guard case .success(let rows) = result else { return completion(nil) }
-                completion((0..<rows[0].count).map { AccountColumns.account(rows[0], $0) })
-            } ?? false
-        if !isSent { completion(nil) }
-    }
-
-    private static func assemble(
-        _ payments: [Payment], _ operations: [(id: OperationID, account: AccountKey, declineReason: DeclineReason?)], _ accounts: [Account]
-    ) -> Recalled {
-        var recalled = Recalled(payments: payments, accounts: accounts)
-        for payment in payments { recalled.outcomes.append((payment.id, .payment(payment))) }
-        let byKey = Dictionary(accounts.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
-        for operation in operations {
-            if let reason = operation.declineReason {
-                recalled.outcomes.append((operation.id, .accountDeclined(operation.account, reason)))
-            } else if let account = byKey[operation.account] {
-                recalled.outcomes.append((operation.id, .opened(account)))
-            }
-        }
-        return recalled
-    }
-
-    /// What the previous owner committed and perhaps did not publish is read and published again.
-    private func republish() {
-        guard let batch = machine.batch else { return }
-        var ids: [OperationID] = []
-        var channels: [OperationID: Set<String>] = [:]
-        var keys: Set<AccountKey> = []
-        for record in batch.records {
-            guard case .command(let command) = record.content else { continue }
-            ids.append(command.envelope.id)
-            keys.formUnion(command.envelope.accounts)
-            if let replyTo = command.replyTo { channels[command.envelope.id, default: []].insert(replyTo) }
-        }
-        recall(ids, accounts: Array(keys)) { [unowned self] recalled in
-            if let recalled {
-                machine.republished()
-                let tellings = recalled.outcomes.flatMap { id, outcome in
-                    (channels[id] ?? []).map { Telling(id: id, outcome: outcome, replyTo: $0) }
-                }
-                publisher.publish(
-                    accounts: recalled.accounts, tellings: tellings, payments: recalled.payments, deadLetters: [], reach: batch.reach)
-            } else {
-                failed(.notReady)
-            }
-            finishRevocationIfDue()
-            pump()
+    /// Puts an end to holds that ran out into the log, where it is decided like any other command.
+    private func expireHolds() {
+        guard !isStopping, !isRevoking, let database, let expiries, expiries.mayAsk else { return }
+        let partitions = machine.partitions.filter { $0.value.stopReason == nil }.map(\.key)
+        guard !partitions.isEmpty else { return }
+        let now = Timestamp(microseconds: Clock.wallMicroseconds)
+        _ = database.execute([LearnQueries.dueHolds(partitions, at: now, limit: options.limits.holdsPerSweepMax)]) {
+            [unowned self] result in
+            guard case .success(let rows) = result else { return }
+            for hold in LearnQueries.dueHolds(rows[0]) where machine.partitions[hold.partition] != nil { expiries.end(hold, at: now) }
         }
     }
 

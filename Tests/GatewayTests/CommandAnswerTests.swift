@@ -53,7 +53,7 @@ import Wire
 
     @Test("a declined payment is 402 with the reason as code and the payment inside", arguments: DeclineReason.allCases)
     func declined(_ reason: DeclineReason) {
-        guard reason != .accountExists, reason != .idempotencyKeyReused else { return }
+        guard reason.rawValue < 8 else { return }
         let pending = Sample.pending()
         pending.outcome = CommandOutcome(Sample.payment(pending, declined: reason))
         let answer = Self.rendered(.outcome, wait: 2, pending)
@@ -153,6 +153,55 @@ import Wire
         let open = OpenAccount(account: asked.account, currency: asked.currency, kind: asked.kind, overdraftLimit: 50)
         #expect(Self.outcome(.account, body(Sample.account()), Sample.pending(.openAccount(open))) == nil)
         #expect(Self.outcome(.accountDeclined(.accountExists), [], pending) == .accountDeclined(.accountExists))
+    }
+
+    @Test("a change's word is taken when it carries the fingerprint of the request, and is answered as its own resource")
+    func changeWords() {
+        let id = OperationID(high: 5, low: 6)
+        let capture = Sample.pending(.changePayment(ChangePayment(payment: id, change: .capture(amount: 5, isFinal: false))))
+        func word(_ fingerprint: Fingerprint, _ text: String = "") -> [UInt8] {
+            var body: [UInt8] = []
+            body.append(fingerprint)
+            body.append(UInt8(ascii: "\n"))
+            body.append(text: text)
+            return body
+        }
+        let other = Fingerprint(high: 1, low: 2)
+        #expect(Self.outcome(.changed, word(capture.fingerprint, "{}"), capture) == .changed(Array("{}".utf8)))
+        #expect(Self.outcome(.changed, word(other, "{}"), capture) == nil)
+        #expect(Self.outcome(.changed, [], capture) == nil)
+        #expect(
+            Self.outcome(.changeDeclined(.captureExceedsHold), word(capture.fingerprint), capture) == .changeDeclined(.captureExceedsHold))
+        #expect(Self.outcome(.changeDeclined(.captureExceedsHold), word(other), capture) == nil)
+
+        let accepted = Self.rendered(.accepted, capture)
+        #expect(accepted.hasPrefix("HTTP/1.1 202 ") && accepted.contains("Location: /v1/payments/\(id)\r\n"))
+        #expect(accepted.hasSuffix("\"type\":\"capture\",\"status\":\"processing\",\"payment\":\"\(id)\",\"amount\":5}"))
+        capture.outcome = .changed(Array("{\"x\":1}".utf8))
+        #expect(Self.rendered(.outcome, wait: 1, capture).hasPrefix("HTTP/1.1 201 "))
+        #expect(Self.rendered(.outcome, capture).hasPrefix("HTTP/1.1 202 "), "who did not wait is answered as the first time")
+        capture.outcome = .changeDeclined(.captureExceedsHold)
+        let declined = Self.rendered(.outcome, wait: 1, capture)
+        #expect(declined.hasPrefix("HTTP/1.1 409 ") && declined.contains("\"payment_id\":\"\(id)\""))
+        let freeze = Sample.pending(.changeAccount(ChangeAccount(account: Sample.open.account, change: .freeze(.sides))))
+        #expect(
+            Self.rendered(.accepted, freeze).hasSuffix(
+                "{\"type\":\"freeze\",\"account\":\"alice\",\"side\":\"both\",\"status\":\"processing\"}"))
+        freeze.outcome = .changeDeclined(.accountNotFound)
+        #expect(Self.rendered(.outcome, wait: 1, freeze).hasPrefix("HTTP/1.1 404 "))
+    }
+
+    @Test("a payment's word is taken whatever has become of the payment since")
+    func laterWords() {
+        let request = Pay(
+            debit: Sample.pay.debit, credit: Sample.pay.credit, amount: 5, currency: Sample.pay.currency, capture: .manual)
+        let pending = Sample.pending(.pay(request))
+        for status in [PaymentStatus.authorized, .settled, .voided, .expired] {
+            let payment = Payment(
+                id: pending.id, tenant: Sample.caller.tenant, request: request, acceptedAt: pending.acceptedAt, status: status,
+                decidedAt: Timestamp(microseconds: 2_000_000), revision: 2, holdUntil: Timestamp(microseconds: 3_000_000))
+            #expect(Self.outcome(.settled, Self.body(payment), pending) == .settled(Self.body(payment)))
+        }
     }
 
     // MARK: Markers

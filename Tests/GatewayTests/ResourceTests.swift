@@ -14,6 +14,8 @@ import Wire
             case .account(let id): "account \(bytes[id].text)"
             case .balance(let id): "balance \(bytes[id].text)"
             case .transactions(let id): "transactions \(bytes[id].text)"
+            case .changeOfPayment(let id, let verb): "\(verb) of payment \(bytes[id].text)"
+            case .changeOfAccount(let id, let verb): "\(verb) of account \(bytes[id].text)"
             case nil: "nothing"
             }
         }
@@ -24,7 +26,10 @@ import Wire
         arguments: [
             ("/v1/payments", "payments"), ("/v1/payments?reference=x", "payments"), ("/v1/payments/0a", "payment 0a"),
             ("/v1/accounts", "accounts"), ("/v1/accounts/al%3Aice", "account al%3Aice"), ("/v1/accounts/a/balance", "balance a"),
-            ("/v1/accounts/a/transactions", "transactions a"),
+            ("/v1/accounts/a/transactions", "transactions a"), ("/v1/payments/0a/capture", "capture of payment 0a"),
+            ("/v1/payments/0a/void", "void of payment 0a"), ("/v1/payments/0a/refunds", "refunds of payment 0a"),
+            ("/v1/accounts/a/freeze", "freeze of account a"), ("/v1/accounts/a/unfreeze", "unfreeze of account a"),
+            ("/v1/accounts/a/close", "close of account a"), ("/v1/accounts/a/limit", "limit of account a"),
         ])
     func served(_ path: String, _ kind: String) { #expect(Self.kind(path) == kind) }
 
@@ -33,7 +38,8 @@ import Wire
         arguments: [
             "/", "/v1", "/v1/", "/v2/payments", "/V1/payments", "/v1/payment", "/v1/payments/", "/v1/payments/a/", "/v1/payments/a/balance",
             "/v1/accounts/", "/v1/accounts//balance", "/v1/accounts/a/", "/v1/accounts/a/balance/", "/v1/accounts/a/balance/b",
-            "/v1/accounts/a/holds", "/v1/%61ccounts", "//v1/accounts", "/v1//accounts", "/v1/accounts/a/../b",
+            "/v1/accounts/a/holds", "/v1/accounts/a/capture", "/v1/payments/0a/freeze", "/v1/payments/0a/refund", "/v1/payments/0a/void/",
+            "/v1/payments//void", "/v1/%61ccounts", "//v1/accounts", "/v1//accounts", "/v1/accounts/a/../b",
         ])
     func others(_ path: String) { #expect(Self.kind(path) == "nothing") }
 
@@ -43,6 +49,8 @@ import Wire
         #expect("\(Resource.accounts.allowedMethods(.payments))" == "GET, HEAD, POST")
         #expect("\(Resource.accounts.allowedMethods(.inquiries))" == "GET, HEAD")
         #expect("\(Resource.account(.empty).allowedMethods(.all))" == "GET, HEAD")
+        #expect("\(Resource.changeOfPayment(.empty, .capture).allowedMethods(.all))" == "POST")
+        #expect("\(Resource.changeOfAccount(.empty, .freeze).allowedMethods(.inquiries))" == "")
     }
 
     // MARK: Queries

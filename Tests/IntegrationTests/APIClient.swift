@@ -74,5 +74,28 @@ final class APIClient {
     }
 }
 
+extension APIClient {
+    /// Holds an amount.
+    func hold(
+        _ amount: Int, from debit: String, to credit: String, key: String = newKey(), wait: Int? = 10, more: String = ""
+    ) throws(HTTPFailure) -> HTTPResponse {
+        try pay(amount, from: debit, to: credit, key: key, wait: wait, more: ",\"capture\":\"manual\"" + more)
+    }
+
+    /// Changes a payment: `capture`, `void` or `refunds`.
+    func change(
+        payment: String, _ verb: String, _ body: String = "{}", key: String = newKey(), wait: Int? = 10
+    ) throws(HTTPFailure) -> HTTPResponse {
+        try post("/v1/payments/\(payment)/\(verb)", key: key, wait: wait, body: body)
+    }
+
+    /// Changes an account: `freeze`, `unfreeze`, `close` or `limit`.
+    func change(
+        account: String, _ verb: String, _ body: String = "{}", key: String = newKey(), wait: Int? = 10
+    ) throws(HTTPFailure) -> HTTPResponse {
+        try post("/v1/accounts/\(account)/\(verb)", key: key, wait: wait, body: body)
+    }
+}
+
 /// An idempotency key that nobody has used.
 func newKey() -> String { "key-\(UUID().uuidString.lowercased())" }

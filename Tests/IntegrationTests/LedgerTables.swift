@@ -48,8 +48,17 @@ struct LedgerTables {
             "an account does not stand where its last entry left it": entries
                 + "SELECT a.id, a.posted, e.after FROM sluice.account a JOIN entry e ON e.account = a.number AND e.sequence = a.sequence "
                 + "WHERE a.posted <> e.after",
-            "a payment moved other than once": "SELECT p.id, p.status, count(m.*) FROM sluice.payment p LEFT JOIN sluice.movement m "
-                + "ON m.payment_id = p.id GROUP BY p.id, p.status HAVING count(m.*) <> CASE p.status WHEN 1 THEN 1 ELSE 0 END",
+            "a payment moved other than once":
+                "SELECT p.id, p.status, count(m.*) FROM sluice.payment p LEFT JOIN sluice.movement m ON m.payment_id = p.id "
+                + "WHERE p.revision = 1 GROUP BY p.id, p.status HAVING count(m.*) <> CASE p.status WHEN 1 THEN 1 ELSE 0 END",
+            "a payment moved other than it says":
+                "SELECT p.id, p.captured, p.refunded FROM sluice.payment p LEFT JOIN sluice.movement m ON m.payment_id = p.id "
+                + "LEFT JOIN sluice.account d ON d.number = m.debit_account WHERE p.revision > 1 GROUP BY p.id "
+                + "HAVING p.captured <> coalesce(sum(m.amount) FILTER (WHERE d.id = p.debit), 0) "
+                + "OR p.refunded <> coalesce(sum(m.amount) FILTER (WHERE d.id = p.credit), 0)",
+            "other than the open holds is held":
+                "SELECT a.id, a.held FROM sluice.account a LEFT JOIN sluice.payment p ON p.debit_account = a.number AND p.status = 4 "
+                + "GROUP BY a.number, a.id, a.held HAVING a.held <> coalesce(sum(p.amount - p.captured), 0)",
             "a movement has no payment":
                 "SELECT m.payment_id FROM sluice.movement m LEFT JOIN sluice.payment p ON p.id = m.payment_id WHERE p.id IS NULL",
         ]

@@ -131,25 +131,6 @@ extension WholeSystem {
             #expect(exists.problemCode == "account_exists", "\(exists)")
         }
 
-        /// Freezing has no route yet: it is put into the table, as an operator would, so the worker has to notice that what
-        /// it knows of the account is outdated.
-        @Test(arguments: [
-            (1, "debit", "account_frozen"), (2, "credit", "account_frozen"), (4, "debit", "account_closed"),
-            (4, "credit", "account_closed"),
-        ])
-        func `a frozen or closed account takes no payment`(flags: Int, side: String, code: String) throws {
-            let scene = try Scene()
-            try scene.world()
-            let (left, right) = (try scene.funded("left", 100), try scene.funded("right", 100))
-            let tables = LedgerTables(system: scene.system)
-            _ = try tables.rows(
-                "UPDATE sluice.account SET flags = \(flags), revision = revision + 1, changed_at = now() WHERE id = '\(left)'")
-            let answer = side == "debit" ? try scene.client.pay(1, from: left, to: right) : try scene.client.pay(1, from: right, to: left)
-            #expect(answer.status == 402)
-            #expect(answer.problemCode == code, "\(answer)")
-            #expect(try tables.movements(to: right).count == 1)
-        }
-
         @Test func `many payments in parallel on one account leave the sum`() throws {
             let scene = try Scene()
             let world = try scene.world()

@@ -67,7 +67,11 @@ import Testing
     }
 
     @Test func `every reason of a payment is told by some defect`() {
-        let notOfPayments: Set<DeclineReason> = [.idempotencyKeyReused, .accountExists]
+        // Those that only other commands are refused for.
+        let notOfPayments: Set<DeclineReason> = [
+            .idempotencyKeyReused, .accountExists, .alreadyClosed, .balanceNotZero, .fundsHeld, .overdraftInUse, .externalAccount,
+            .paymentNotFound, .paymentNotAuthorized, .captureExceedsHold, .refundExceedsCaptured, .tooManyChanges,
+        ]
         #expect(Set(Defect.allCases.map(\.reason)).union(notOfPayments) == Set(DeclineReason.allCases))
     }
 

@@ -27,9 +27,15 @@ import Testing
             coverage.formUnion(run.coverage)
         }
         // A model that never meets a case proves nothing about it.
-        let reasons = DeclineReason.allCases.filter { $0 != .idempotencyKeyReused && $0 != .accountExists }
+        // Too many changes need a log longer than these: `LifeCycleTests` has them.
+        let reasons = DeclineReason.allCases.filter { ![.idempotencyKeyReused, .accountExists, .tooManyChanges].contains($0) }
         let expected =
-            reasons.map { "\($0.code)" } + ["settled", "opened", "exists", "repeated", "reused", "stale owner refused", "lost", "forgot"]
+            reasons.map { "\($0.code)" }
+            + PaymentChange.Kind.allCases.map { "\($0.name)" }
+            + [
+                "settled", "authorized", "opened", "exists", "frozen", "closed", "repeated", "reused", "stale owner refused", "lost",
+                "forgot", "changed where it was decided",
+            ]
         #expect(Set(expected).subtracting(coverage).isEmpty)
     }
 }
@@ -61,7 +67,7 @@ private struct ModelRun {
         var stale: (end: Int, effects: Book.Effects)?
         while next < world.log.count {
             let end = min(next + 1 + random.below(random.chance(50) ? 4 : 40), world.log.count)
-            var operations: [(OperationID, Fingerprint)] = []
+            var operations: [SimulatedStorage.Operation] = []
             teach(next..<end)
             for index in next..<end {
                 if let fault = decide(index, &operations) { return fault }
@@ -113,13 +119,19 @@ private struct ModelRun {
         for index in range {
             let envelope = world.log[index].envelope
             if let fingerprint = storage.decisions[envelope.id] { book.learn(PriorDecision(fingerprint: fingerprint), of: envelope.id) }
+            if case .changePayment(let change) = envelope.command, let payment = storage.payments[change.payment] {
+                book.learn(payment)
+                for account in [payment.request.debit, payment.request.credit] {
+                    if let stored = storage.accounts[AccountKey(tenant: payment.tenant, account: account)] { book.learn(stored) }
+                }
+            }
             for key in envelope.accounts where !book.knows(key) {
                 if let account = storage.accounts[key] { book.learn(account) } else { book.learnAbsent(key) }
             }
         }
     }
 
-    private mutating func decide(_ index: Int, _ operations: inout [(OperationID, Fingerprint)]) -> String? {
+    private mutating func decide(_ index: Int, _ operations: inout [SimulatedStorage.Operation]) -> String? {
         let record = world.log[index]
         let outcome = book.decide(record.envelope, at: record.now, newAccountNumber: record.accountNumber)
         let verdict: ReferenceLedger.Verdict
@@ -134,12 +146,25 @@ private struct ModelRun {
             verdict = .opened
             coverage.insert("opened")
             guard account.revision == 1, account.posted == 0, account.number == record.accountNumber else { return "opened \(account)" }
-            operations.append((record.envelope.id, record.envelope.fingerprint))
+            operations.append(.init(id: record.envelope.id, fingerprint: record.envelope.fingerprint))
         case .accountDeclined(_, let reason):
-            guard reason == .accountExists else { return "refused with \(reason)" }
-            verdict = .exists
-            coverage.insert("exists")
-            operations.append((record.envelope.id, record.envelope.fingerprint))
+            verdict = reason == .accountExists ? .exists : .accountRefused(reason)
+            coverage.insert(reason == .accountExists ? "exists" : "\(reason.code)")
+            operations.append(.init(id: record.envelope.id, fingerprint: record.envelope.fingerprint))
+        case .accountChanged(let account):
+            verdict = .accountChanged(account.flags.rawValue, account.overdraftLimit, account.revision)
+            coverage.insert(account.flags.contains(.closed) ? "closed" : account.flags.isEmpty ? "open" : "frozen")
+            operations.append(.init(id: record.envelope.id, fingerprint: record.envelope.fingerprint, account: account.key))
+        case .paymentChanged(let change):
+            guard change.id == record.envelope.id, .changePayment(change.request) == record.envelope.command else {
+                return "command \(index) became \(change)"
+            }
+            verdict = change.declineReason.map { .changeRefused($0) } ?? .changed(change.moved, change.released)
+            coverage.insert(change.declineReason.map { "\($0.code)" } ?? "\(change.request.kind.name)")
+            if change.declineReason == nil, storage.payments[change.request.payment] == nil {
+                coverage.insert("changed where it was decided")
+            }
+            operations.append(.init(id: record.envelope.id, fingerprint: record.envelope.fingerprint, change: change))
         case .payment(let payment):
             guard payment.id == record.envelope.id, payment.tenant == record.envelope.tenant, payment.decidedAt == record.now,
                 .pay(payment.request) == record.envelope.command
@@ -147,6 +172,9 @@ private struct ModelRun {
             if let debit = payment.debitResult, let credit = payment.creditResult, payment.status == .settled {
                 verdict = .settled(debit: debit, credit: credit)
                 coverage.insert("settled")
+            } else if payment.status == .authorized, payment.debitResult == nil {
+                verdict = .authorized
+                coverage.insert("authorized")
             } else if let reason = payment.declineReason, payment.status == .declined {
                 verdict = .declined(reason)
                 coverage.insert("\(reason.code)")
@@ -166,11 +194,22 @@ private struct ModelRun {
             guard let stored = storage.accounts[account.key] else { return "\(account.key) is missing" }
             guard stored == account else { return "stored \(stored), not \(account)" }
             let entries = storage.entries[account.number] ?? []
-            guard entries.map(\.amount) == reference.entries.filter({ $0.account == account.key }).map(\.amount) else {
+            guard entries.map(\.amount) == reference.steps.filter({ $0.account == account.key }).compactMap(\.amount) else {
                 return "the entries of \(account.key) differ"
             }
             sums[account.currency, default: 0] += entries.reduce(0) { $0 + $1.amount }
         }
+        for order in reference.orders {
+            let standing = reference.standing(of: order.id, amount: order.pay.amount)
+            guard let payment = storage.payments[order.id] else { return "payment \(order.id) is missing" }
+            guard payment.status == standing.status, payment.captured == standing.captured, payment.refunded == standing.refunded else {
+                return "payment \(payment), not \(standing)"
+            }
+        }
+        // What is held is what payments hold; the accounts of the start hold some for nobody.
+        let heldAtFirst = world.accounts.reduce(0) { $0 + $1.held }
+        let held = storage.payments.values.reduce(0) { $0 + $1.held }
+        guard storage.accounts.values.reduce(0, { $0 + $1.held }) == held + heldAtFirst else { return "other than the open holds is held" }
         for (currency, sum) in sums where sum != 0 { return "\(sum) \(currency) came from nowhere" }
         return nil
     }

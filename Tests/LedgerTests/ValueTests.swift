@@ -44,9 +44,15 @@ import Testing
             DeclineReason.allCases.map { "\($0.rawValue) \($0.code)" } == [
                 "1 insufficient_funds", "2 account_not_found", "3 account_frozen", "4 account_closed", "5 currency_mismatch",
                 "6 deadline_exceeded",
-                "7 balance_out_of_range", "8 idempotency_key_reused", "9 account_exists",
+                "7 balance_out_of_range", "8 idempotency_key_reused", "9 account_exists", "10 already_closed", "11 balance_not_zero",
+                "12 funds_held", "13 overdraft_in_use", "14 external_account", "15 payment_not_found", "16 payment_not_authorized",
+                "17 capture_exceeds_hold", "18 refund_exceeds_captured", "19 too_many_changes",
             ])
-        #expect(PaymentStatus.allCases.map { "\($0.rawValue) \($0.name)" } == ["0 processing", "1 settled", "2 declined", "3 quarantined"])
+        #expect(
+            PaymentStatus.allCases.map { "\($0.rawValue) \($0.name)" } == [
+                "0 processing", "1 settled", "2 declined", "3 quarantined", "4 authorized", "5 voided", "6 expired",
+            ])
+        #expect(PaymentChange.Kind.allCases.map { "\($0.rawValue) \($0.name)" } == ["6 capture", "7 void", "8 expiry", "9 refund"])
         #expect(AccountKind.allCases.map { "\($0.rawValue) \($0.name)" } == ["0 normal", "1 external"])
         #expect([AccountFlags.debitFrozen, .creditFrozen, .closed].map(\.rawValue) == [1, 2, 4])
     }

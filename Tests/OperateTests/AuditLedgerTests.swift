@@ -12,7 +12,7 @@ import Testing
         #expect(report.isClean)
         let looked = Dictionary(uniqueKeysWithValues: report.checks.map { ($0.name, $0.looked) })
         // Eight payments settled, with two entries each; three were declined.
-        #expect(looked == ["conservation": 5, "entries": 16, "payments": 11, "openings": 5, "keys": 16])
+        #expect(looked == ["conservation": 5, "entries": 16, "payments": 11, "changes": 5, "openings": 5, "keys": 16])
         #expect(try world.audit(tenant: "demo").isClean)
     }
 
@@ -148,7 +148,7 @@ import Testing
 
     @Test func `an old schema is not audited`() throws {
         let world = try AuditWorld()
-        try world.corrupt("DELETE FROM sluice.schema_migration WHERE number = 2")
+        try world.corrupt("DELETE FROM sluice.schema_migration WHERE number = 3")
         #expect { try world.audit() } throws: { "\($0)".contains("run `sluice migrate` first") }
     }
 }

@@ -68,6 +68,40 @@ final class AuditWorld {
         envelope(.pay(Pay(debit: AccountID(debit)!, credit: AccountID(credit)!, amount: amount, currency: Currency("CZK")!)))
     }
 
+    func hold(_ debit: String, _ credit: String, _ amount: Int64) -> Envelope {
+        envelope(
+            .pay(
+                Pay(
+                    debit: AccountID(debit)!, credit: AccountID(credit)!, amount: amount, currency: Currency("CZK")!, capture: .manual)))
+    }
+
+    func change(_ payment: Envelope, _ change: ChangePayment.Change) -> Envelope {
+        envelope(.changePayment(ChangePayment(payment: payment.id, change: change)))
+    }
+
+    func change(_ account: String, _ change: ChangeAccount.Change) -> Envelope {
+        envelope(.changeAccount(ChangeAccount(account: AccountID(account)!, change: change)))
+    }
+
+    /// Holds that are open, captured in part, voided and run out, refunds of a capture and of a plain payment, declined changes, an
+    /// account that was frozen, one with another limit and one that was closed. On top of `fill`.
+    func live() throws {
+        let (open, partly, gone, late) = (
+            hold("alice", "bob", 101), hold("alice", "carol", 102), hold("alice", "dave", 103), hold("alice", "bob", 104)
+        )
+        let plain = pay("alice", "carol", 7)
+        try apply([open, partly, change(partly, .capture(amount: 40, isFinal: false)), gone, plain])
+        try apply([
+            change(partly, .capture(amount: 2, isFinal: true)), change(gone, .void), late, change(partly, .refund(amount: 12)),
+            change(plain, .refund(amount: nil)), change(gone, .capture(amount: nil, isFinal: false)),
+        ])
+        try apply([change(late, .expire), change(open, .capture(amount: 1, isFinal: false)), change(plain, .refund(amount: 1))])
+        try apply([
+            self.open("empty"), change("empty", .close), change("bob", .freeze(.sides)), change("bob", .unfreeze(.debitFrozen)),
+            change("dave", .setOverdraftLimit(9)), change("nobody", .close),
+        ])
+    }
+
     /// Another request under the key of `first`.
     func reuse(of first: Envelope) -> Envelope {
         let other = pay("alice", "bob", 1)
@@ -98,6 +132,14 @@ final class AuditWorld {
         for (id, decision) in LearnQueries.priorDecisions(try connection.query(prior.statement.sql, prior.parameters)) {
             book.learn(decision, of: id)
         }
+        let changed: [OperationID] = batch.compactMap { envelope in
+            if case .changePayment(let change) = envelope.command { change.payment } else { nil }
+        }
+        if !changed.isEmpty {
+            let known = LearnQueries.payments(changed)
+            let rows = try connection.query(known.statement.sql, known.parameters)
+            for row in 0..<rows.count { book.learn(PaymentColumns.payment(rows, row)) }
+        }
         var stored = StoredBatch(logIncarnation: incarnation)
         let now = Timestamp(microseconds: 1_800_000_001_000_000 + nextOffset)
         for envelope in batch {
@@ -106,9 +148,12 @@ final class AuditWorld {
             accountNumber += 1
             switch book.decide(envelope, at: now, newAccountNumber: accountNumber) {
             case .payment: stored.paymentPositions.append(position)
-            case .opened(let account):
+            case .opened(let account), .accountChanged(let account):
                 stored.operations.append(
-                    .init(envelope: envelope, account: account.key.account, declineReason: nil, decidedAt: now, position: position))
+                    .init(
+                        envelope: envelope, account: account.key.account, accountRevision: account.revision, declineReason: nil,
+                        decidedAt: now, position: position))
+            case .paymentChanged(let change): stored.operations.append(.init(envelope: envelope, change: change, position: position))
             case .accountDeclined(let key, let reason):
                 stored.operations.append(
                     .init(envelope: envelope, account: key.account, declineReason: reason, decidedAt: now, position: position))
@@ -164,7 +209,9 @@ final class AuditWorld {
 
     /// Changes what nothing may change.
     func corrupt(_ sql: String) throws {
-        try connection.run("ALTER TABLE sluice.movement DISABLE TRIGGER ALL; " + sql)
+        try connection.run(
+            "ALTER TABLE sluice.movement DISABLE TRIGGER ALL; ALTER TABLE sluice.operation DISABLE TRIGGER ALL; "
+                + "ALTER TABLE sluice.payment DROP CONSTRAINT IF EXISTS captured_and_refunded; " + sql)
     }
 
     func audit(tenant: String? = nil, redis: RedisConfiguration? = nil) throws -> AuditReport {

@@ -50,7 +50,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ReplyMessage.Kind.settled, .declined(.insufficientFunds), .account, .accountDeclined(.accountExists), .keyReused, .quarantined,
+        ReplyMessage.Kind.settled, .declined(.insufficientFunds), .account, .accountDeclined(.accountExists), .changed,
+        .changeDeclined(.captureExceedsHold), .keyReused, .quarantined,
     ])
     func `a reply survives the round trip, and none of its beginnings is one`(kind: ReplyMessage.Kind) {
         let id = OperationID(high: 0xabc, low: 7)

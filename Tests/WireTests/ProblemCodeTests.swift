@@ -19,7 +19,10 @@ import Wire
         #expect("\(code.entry.code)" == "\(reason.code)")
         #expect(!code.retryable)
         switch reason {
-        case .accountExists: #expect(code.status == 409)
+        case .accountExists, .alreadyClosed, .balanceNotZero, .fundsHeld, .overdraftInUse, .externalAccount, .paymentNotAuthorized,
+            .captureExceedsHold, .refundExceedsCaptured, .tooManyChanges:
+            #expect(code.status == 409)
+        case .paymentNotFound: #expect(code.status == 404)
         case .idempotencyKeyReused: #expect(code.status == 422)
         default: #expect(code.status == 402)
         }

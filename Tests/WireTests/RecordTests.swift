@@ -121,7 +121,7 @@ private func parsed(_ list: [Header]) -> RecordHeaders {
 
     @Test(arguments: [
         ("{}", "required /type"), ("[]", "wrong_type "), (#"{"type":1}"#, "wrong_type /type"),
-        (#"{"type":"refund"}"#, "invalid_value /type"),
+        (#"{"type":"reverse"}"#, "invalid_value /type"), (#"{"type":"refund"}"#, "required /payment"),
         (payText.replacing("15075", with: "0"), "out_of_range /amount"),
         (payText.replacing("15075", with: "1.5"), "not_an_integer /amount"),
         (payText.replacing("bob", with: "alice"), "same_account /credit"),

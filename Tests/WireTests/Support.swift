@@ -92,7 +92,30 @@ struct RandomValues {
         return members
     }
 
+    mutating func id() -> OperationID { OperationID(high: generator.next(), low: generator.next()) }
+
+    private mutating func change() -> Command {
+        let amount = chance(2) ? self.amount(from: 1) : nil
+        let sides = AccountFlags(rawValue: Int16.random(in: 1...3, using: &generator))
+        switch Int.random(in: 0..<8, using: &generator) {
+        case 0: return .changePayment(ChangePayment(payment: id(), change: .capture(amount: amount, isFinal: chance(2))))
+        case 1: return .changePayment(ChangePayment(payment: id(), change: .void))
+        case 2: return .changePayment(ChangePayment(payment: id(), change: .expire))
+        case 3: return .changePayment(ChangePayment(payment: id(), change: .refund(amount: amount)))
+        case 4: return .changeAccount(ChangeAccount(account: account(), change: .freeze(sides)))
+        case 5: return .changeAccount(ChangeAccount(account: account(), change: .unfreeze(sides)))
+        case 6: return .changeAccount(ChangeAccount(account: account(), change: .close))
+        default: return .changeAccount(ChangeAccount(account: account(), change: .setOverdraftLimit(self.amount(from: 0))))
+        }
+    }
+
     mutating func command() -> Command {
+        if chance(3) { return change() }
+        return asked()
+    }
+
+    /// A payment or an opening: what a file may ask for.
+    mutating func asked() -> Command {
         if chance(4) {
             let kind: AccountKind = chance(3) ? .external : .normal
             return .openAccount(
@@ -101,9 +124,11 @@ struct RandomValues {
         let debit = account()
         var credit = account()
         while credit == debit { credit = account() }
+        let isManual = chance(3)
         return .pay(
             Pay(
                 debit: debit, credit: credit, amount: amount(from: 1), currency: currency(),
-                reference: chance(2) ? text(bytesMax: 128, controls: false) : nil, metadata: nil, expiresAt: chance(2) ? time() : nil))
+                reference: chance(2) ? text(bytesMax: 128, controls: false) : nil, metadata: nil, expiresAt: chance(2) ? time() : nil,
+                capture: isManual ? .manual : .automatic, captureBefore: isManual && chance(2) ? time() : nil))
     }
 }

@@ -88,4 +88,6 @@ redis.register_function { function_name = 'sluice_put', callback = put, flags = 
 redis.register_function('sluice_fill', fill)
 redis.register_function { function_name = 'sluice_renew', callback = renew, flags = { 'allow-oom' } }
 redis.register_function { function_name = 'sluice_fresh', callback = fresh, flags = { 'no-writes' } }
+-- What changed replaces what was: a payment's older body must not outlive the change, not even in a full Redis.
+redis.register_function { function_name = 'sluice_replace', callback = fill, flags = { 'allow-oom' } }
 redis.register_function { function_name = 'sluice_unmark', callback = unmark, flags = { 'allow-oom' } }

@@ -40,6 +40,7 @@ public struct Auditor {
         try check(ConservationCheck.check) { check throws(OperateError) in try ConservationCheck.run(scope, connection, &check) }
         try check(EntryCheck.check) { check throws(OperateError) in try EntryCheck.run(scope, connection, &check) }
         try check(PaymentCheck.check) { check throws(OperateError) in try PaymentCheck.run(scope, connection, &check) }
+        try check(ChangeCheck.check) { check throws(OperateError) in try ChangeCheck.run(scope, connection, &check) }
         try check(OpeningCheck.check) { check throws(OperateError) in try OpeningCheck.run(scope, connection, &check) }
         try check(KeyCheck.check) { check throws(OperateError) in try KeyCheck.run(scope, connection, &check) }
         report.deadLetters = try DeadLetters.count(scope, connection)

@@ -130,6 +130,8 @@ public final class Submitter {
             let waits = options.follows && paymentsSeen.isMultiple(of: 2)
             paymentsSeen += 1
             machine.add(SubmitItem(line: line, key: key, body: body, payment: payment, waitsForOutcome: waits))
+        case .command(_, _, _, .changeAccount), .command(_, _, _, .changePayment):
+            preconditionFailure("a line asks for a payment or an account")
         }
     }
 
