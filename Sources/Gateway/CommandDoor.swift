@@ -76,20 +76,53 @@ final class CommandDoor {
         _ resource: Resource, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, body: Span<UInt8>, from caller: CredentialTable.Caller,
         _ ticket: RequestTicket
     ) throws(Problem) {
+        if resource == .batches { return try batch(head, bytes, body: body, from: caller, ticket) }
         let key = try CommandHead.idempotencyKey(head, bytes)
         if body.count > 0 || resource.needsBody { try CommandHead.checkContentType(head, bytes) }
         let command = try reader.command(resource, bytes, body: body)
+        try begin(
+            command, key: bytes[key], from: caller, traceparent: CommandHead.traceparent(head, bytes),
+            waitSeconds: CommandHead.waitSeconds(head, bytes), .request(ticket))
+    }
+
+    /// Each item is a command of its own, as if it had come alone: what is wrong with one is told in its place.
+    private func batch(
+        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, body: Span<UInt8>, from caller: CredentialTable.Caller,
+        _ ticket: RequestTicket
+    ) throws(Problem) {
+        try CommandHead.checkContentType(head, bytes)
+        let items = try BatchBody.items(body).get()
+        let traceparent = CommandHead.traceparent(head, bytes)
+        let wait = CommandHead.waitSeconds(head, bytes)
+        let batch = BatchRequest(ticket: ticket, count: items.count)
+        for (index, range) in items.enumerated() {
+            do throws(Problem) {
+                let item = try reader.batchItem(body.extracting(range)).get()
+                let key: [UInt8] = Array(item.key.utf8)
+                try begin(
+                    item.command, key: key.span, from: caller, traceparent: traceparent, waitSeconds: wait, .item(batch, index))
+            } catch {
+                let refusal = CommandAnswer.problem(error)
+                deliver(refusal.answer, refusal.body, to: .item(batch, index))
+            }
+        }
+    }
+
+    private func begin(
+        _ command: Command, key: Span<UInt8>, from caller: CredentialTable.Caller, traceparent: String?, waitSeconds: Int?,
+        _ destination: PendingCommand.Destination
+    ) throws(Problem) {
         canonical.removeAll(keepingCapacity: true)
         canonical.append(canonical: command)
-        let id = identity.operation(tenant: caller.tenant, key: bytes[key])
+        let id = identity.operation(tenant: caller.tenant, key: key)
         let fingerprint = identity.fingerprint(method: "POST", path: command.path, canonical: canonical.span)
-        let wait = parked < limits.parkedMax ? CommandHead.waitSeconds(head, bytes) : nil
+        let wait = parked < limits.parkedMax ? waitSeconds : nil
         if let pending = commands[id] {
             guard pending.fingerprint == fingerprint else {
                 // Which of the two the key belongs to is not known before one of them holds it.
                 throw Problem(pending.flow.holdsKey ? .idempotencyKeyReused : .conflict)
             }
-            return join(pending, wait, ticket)
+            return join(pending, wait, destination)
         }
         guard commands.count < limits.commandsMax else {
             counters.refusedAtDoor.add()
@@ -97,15 +130,15 @@ final class CommandDoor {
         }
         let pending = PendingCommand(
             id: id, caller: caller, fingerprint: fingerprint, acceptedAt: Timestamp(microseconds: Clock.wallMicroseconds), command: command,
-            canonical: canonical, traceparent: CommandHead.traceparent(head, bytes), mayProduce: isOpen)
+            canonical: canonical, traceparent: traceparent, mayProduce: isOpen)
         commands[id] = pending
-        add(ticket, wait, to: pending, hasJoined: false)
+        add(destination, wait, to: pending, hasJoined: false)
         if !cache.mark(pending, sets: isOpen) { run(pending, .marked(.unavailable)) }
     }
 
-    private func join(_ pending: PendingCommand, _ wait: Int?, _ ticket: RequestTicket) {
+    private func join(_ pending: PendingCommand, _ wait: Int?, _ destination: PendingCommand.Destination) {
         counters.joined.add()
-        add(ticket, wait, to: pending, hasJoined: true)
+        add(destination, wait, to: pending, hasJoined: true)
         if pending.outcome != nil {
             answer(pending, .outcome) { _ in true }
         } else if pending.flow.isAcknowledged {
@@ -114,11 +147,12 @@ final class CommandDoor {
         if wait != nil, pending.flow.isAcknowledged { watchUnheard(pending) }
     }
 
-    private func add(_ ticket: RequestTicket, _ wait: Int?, to pending: PendingCommand, hasJoined: Bool) {
+    private func add(_ destination: PendingCommand.Destination, _ wait: Int?, to pending: PendingCommand, hasJoined: Bool) {
         let now = loop.nowNanoseconds
         let deadline = isDraining ? 0 : now / 1_000_000 + UInt64(wait ?? 0) * 1_000
         pending.waiters.append(
-            PendingCommand.Waiter(ticket: ticket, waitSeconds: wait, deadline: deadline, hasJoined: hasJoined, arrivedNanoseconds: now))
+            PendingCommand.Waiter(
+                destination: destination, waitSeconds: wait, deadline: deadline, hasJoined: hasJoined, arrivedNanoseconds: now))
         guard let wait else { return }
         parked += 1
         if !isDraining { waits.append(pending, seconds: wait, deadline: deadline) }
@@ -241,7 +275,7 @@ final class CommandDoor {
         pending.waiters.removeAll { waiter in
             guard isMeant(waiter) else { return false }
             let rendered = CommandAnswer(verdict, waitSeconds: waiter.waitSeconds, hasJoined: waiter.hasJoined, of: pending)
-            responder.send(waiter.ticket, rendered.answer, body: rendered.body.span)
+            deliver(rendered.answer, rendered.body, to: waiter.destination)
             if waiter.waitSeconds != nil {
                 parked -= 1
                 if verdict == .outcome {
@@ -252,6 +286,17 @@ final class CommandDoor {
                 }
             }
             return true
+        }
+    }
+
+    private func deliver(_ answer: Answer, _ body: [UInt8], to destination: PendingCommand.Destination) {
+        switch destination {
+        case .request(let ticket): responder.send(ticket, answer, body: body.span)
+        case .item(let batch, let index):
+            guard batch.answer(index, answer, body: body) else { return }
+            var results: [UInt8] = []
+            batch.append(to: &results)
+            responder.send(batch.ticket, Answer(.ok), body: results.span)
         }
     }
 

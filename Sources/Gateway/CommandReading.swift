@@ -7,7 +7,7 @@ extension Resource {
     var needsBody: Bool {
         switch self {
         case .changeOfPayment, .changeOfAccount(_, .freeze), .changeOfAccount(_, .unfreeze), .changeOfAccount(_, .close): false
-        case .payments, .payment, .accounts, .account, .balance, .transactions, .changeOfAccount(_, .limit): true
+        case .payments, .payment, .accounts, .account, .balance, .transactions, .batches, .changeOfAccount(_, .limit): true
         }
     }
 }
@@ -27,7 +27,7 @@ extension RequestReader {
             var decoded: [UInt8] = []
             guard Decoded.account(bytes[segment], into: &decoded), let id = AccountID(decoded.span) else { throw Problem(.notFound) }
             return .changeAccount(try change(of: id, verb, body).get())
-        case .payment, .account, .balance, .transactions: throw Problem(.methodNotAllowed)
+        case .batches, .payment, .account, .balance, .transactions: throw Problem(.methodNotAllowed)
         }
     }
 }

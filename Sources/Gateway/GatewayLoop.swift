@@ -251,7 +251,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         case .transactions(let segment):
             let account = try decodeAccount(bytes[segment])
             try parts.histories.begin(account.span, of: caller, values, ifNoneMatch: tags, bytes, ticket)
-        case .changeOfPayment, .changeOfAccount: preconditionFailure("a change is not read")
+        case .batches, .changeOfPayment, .changeOfAccount: preconditionFailure("a batch or a change is not read")
         }
     }
 

@@ -52,7 +52,10 @@ public struct GatewayLimits: Sendable {
     /// From the signal to stop to the end, milliseconds; below what the process's supervisor waits.
     public var drainMilliseconds = 12_000
 
-    public init() {}
+    public init() {
+        // A batch is as long as the payments in it.
+        connection.request.largeBodyPath = Array("/v1/batches".utf8)
+    }
 
     /// The slowest librdkafka is to look for messages whose time is up, milliseconds.
     static let reportSlackMilliseconds = 1_000

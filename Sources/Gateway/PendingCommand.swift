@@ -6,9 +6,16 @@ internal import Wire
 
 /// One command in flight on this loop, with those who wait for it.
 final class PendingCommand {
+    /// Where an answer goes.
+    enum Destination {
+        case request(RequestTicket)
+        /// One place of a batch.
+        case item(BatchRequest, Int)
+    }
+
     /// A client that waits.
     struct Waiter {
-        let ticket: RequestTicket
+        let destination: Destination
         /// The seconds it would wait for the outcome; nil for one that waits for the acknowledgement only.
         let waitSeconds: Int?
         /// When its time is up, monotonic milliseconds.

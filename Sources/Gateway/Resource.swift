@@ -5,6 +5,7 @@ internal import Wire
 enum Resource: Equatable {
     case payments
     case payment(ByteRange)
+    case batches
     case accounts
     case account(ByteRange)
     case balance(ByteRange)
@@ -17,6 +18,7 @@ enum Resource: Equatable {
         var segments = PathSegments(path)
         guard let version = segments.next(in: bytes), bytes[version].equals("v1"), let collection = segments.next(in: bytes)
         else { return nil }
+        if bytes[collection].equals("batches") { return segments.next(in: bytes) == nil ? .batches : nil }
         let isPayments = bytes[collection].equals("payments")
         guard isPayments || bytes[collection].equals("accounts") else { return nil }
         guard let id = segments.next(in: bytes) else { return isPayments ? .payments : .accounts }
@@ -36,10 +38,10 @@ enum Resource: Equatable {
     /// Whether commands are posted to it.
     var takesCommands: Bool { self == .payments || self == .accounts || !isReadable }
 
-    /// Whether there is something to `GET`: of a change there is not, its payment or account shows it.
+    /// Whether there is something to `GET`: of a change or a batch there is not, its payments or accounts show it.
     var isReadable: Bool {
         switch self {
-        case .changeOfPayment, .changeOfAccount: false
+        case .batches, .changeOfPayment, .changeOfAccount: false
         case .payments, .payment, .accounts, .account, .balance, .transactions: true
         }
     }
@@ -59,7 +61,7 @@ enum Resource: Equatable {
         case .accounts: [.limit, .cursor]
         case .account, .balance: .minRevision
         case .transactions: [.limit, .cursor, .minRevision]
-        case .changeOfPayment, .changeOfAccount: []
+        case .batches, .changeOfPayment, .changeOfAccount: []
         }
     }
 }

@@ -8,6 +8,8 @@ public enum Limits {
     public static let metadataValueBytesMax = 256
     /// In canonical form.
     public static let metadataBytesMax = 4096
+    /// Items of one batch.
+    public static let batchItemsMax = 1_000
     public static let idempotencyKeyBytes = 8...255
     /// The longest time that `Prefer: wait` is honoured for.
     public static let waitSecondsMax = 10

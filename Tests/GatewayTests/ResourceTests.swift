@@ -10,6 +10,7 @@ import Wire
             switch Resource.find(head.path, in: bytes) {
             case .payments: "payments"
             case .payment(let id): "payment \(bytes[id].text)"
+            case .batches: "batches"
             case .accounts: "accounts"
             case .account(let id): "account \(bytes[id].text)"
             case .balance(let id): "balance \(bytes[id].text)"
@@ -25,7 +26,8 @@ import Wire
         "a path names its resource",
         arguments: [
             ("/v1/payments", "payments"), ("/v1/payments?reference=x", "payments"), ("/v1/payments/0a", "payment 0a"),
-            ("/v1/accounts", "accounts"), ("/v1/accounts/al%3Aice", "account al%3Aice"), ("/v1/accounts/a/balance", "balance a"),
+            ("/v1/accounts", "accounts"), ("/v1/batches", "batches"), ("/v1/accounts/al%3Aice", "account al%3Aice"),
+            ("/v1/accounts/a/balance", "balance a"),
             ("/v1/accounts/a/transactions", "transactions a"), ("/v1/payments/0a/capture", "capture of payment 0a"),
             ("/v1/payments/0a/void", "void of payment 0a"), ("/v1/payments/0a/refunds", "refunds of payment 0a"),
             ("/v1/accounts/a/freeze", "freeze of account a"), ("/v1/accounts/a/unfreeze", "unfreeze of account a"),
@@ -39,7 +41,8 @@ import Wire
             "/", "/v1", "/v1/", "/v2/payments", "/V1/payments", "/v1/payment", "/v1/payments/", "/v1/payments/a/", "/v1/payments/a/balance",
             "/v1/accounts/", "/v1/accounts//balance", "/v1/accounts/a/", "/v1/accounts/a/balance/", "/v1/accounts/a/balance/b",
             "/v1/accounts/a/holds", "/v1/accounts/a/capture", "/v1/payments/0a/freeze", "/v1/payments/0a/refund", "/v1/payments/0a/void/",
-            "/v1/payments//void", "/v1/%61ccounts", "//v1/accounts", "/v1//accounts", "/v1/accounts/a/../b",
+            "/v1/payments//void", "/v1/batches/", "/v1/batches/a", "/v1/%61ccounts", "//v1/accounts", "/v1//accounts",
+            "/v1/accounts/a/../b",
         ])
     func others(_ path: String) { #expect(Self.kind(path) == "nothing") }
 
@@ -49,6 +52,7 @@ import Wire
         #expect("\(Resource.accounts.allowedMethods(.payments))" == "GET, HEAD, POST")
         #expect("\(Resource.accounts.allowedMethods(.inquiries))" == "GET, HEAD")
         #expect("\(Resource.account(.empty).allowedMethods(.all))" == "GET, HEAD")
+        #expect("\(Resource.batches.allowedMethods(.all))" == "POST")
         #expect("\(Resource.changeOfPayment(.empty, .capture).allowedMethods(.all))" == "POST")
         #expect("\(Resource.changeOfAccount(.empty, .freeze).allowedMethods(.inquiries))" == "")
     }
