@@ -15,5 +15,7 @@ public struct Migration: Sendable {
         Migration(number: 1, name: "ledger", sql: String(decoding: PackageResources._01_ledger_sql, as: UTF8.self)),
         Migration(number: 2, name: "log-adoption", sql: String(decoding: PackageResources._02_log_adoption_sql, as: UTF8.self)),
         Migration(number: 3, name: "life-cycle", sql: String(decoding: PackageResources._03_life_cycle_sql, as: UTF8.self)),
+        Migration(
+            number: 4, name: "dead-letter-replay", sql: String(decoding: PackageResources._04_dead_letter_replay_sql, as: UTF8.self)),
     ]
 }
