@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Tests
 BENCH_PACKAGES = wrk libnginx-mod-http-lua lua-nginx-redis
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup build release run test test-only test-broker bench-broker bench-frontend bench-ledger bench-edge bench-reads test-reads bench-peers fuzz-broker format lint clean
+.PHONY: help setup build release run test test-only test-broker test-crash bench-broker bench-frontend bench-ledger bench-edge bench-reads test-reads bench-peers fuzz-broker format lint clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and t
 	.build/client/bin/python Tests/BrokerTests/Harness/clients.py .build/debug/sluice
 	.build/client/bin/python Tests/BrokerTests/Harness/protocol.py .build/debug/sluice
 	SLUICE_BROKER_ROUNDS=100 $(SWIFT) test --skip-build --filter BrokerTests
+
+test-crash: setup  ## the worker killed 30 times at each step of a batch, and at random instants, under load
+	$(SWIFT) build --build-tests
+	SLUICE_CRASH_ROUNDS=30 $(SWIFT) test --skip-build --filter 'IntegrationTests.WholeSystem/Crashes/.*any step'
 
 bench-broker: release bench-peers  ## the broker's latency, throughput, memory and start beside its peers, into .build/bench/broker.json
 	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json --peers .build/peers

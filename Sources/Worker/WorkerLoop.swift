@@ -21,6 +21,7 @@ final class WorkerLoop {
     private var retryTimer: LoopTimer?
     private var reclaimTimer: LoopTimer?
     private var holdTimer: LoopTimer?
+    private var failTimer: LoopTimer?
     private var expiries: HoldExpiries?
     private var statusTimer: LoopTimer?
     private var jitter = SystemRandomNumberGenerator()
@@ -124,6 +125,7 @@ final class WorkerLoop {
     }
 
     private func received(_ batch: borrowing RecordBatch) {
+        FailPoint.fetched.hit()
         for index in 0..<batch.count { machine.received(LogRecord(batch[index], reader: reader)) }
         if machine.queuedRecords > options.limits.queuedRecordsMax, !isPaused {
             isPaused = true
@@ -246,6 +248,7 @@ final class WorkerLoop {
                 answers.payments = (0..<payments.count).map { PaymentColumns.payment(payments, $0) }
                 answers.accounts += (0..<accounts.count).map { AccountColumns.account(accounts, $0) }
             }
+            FailPoint.learned.hit()
             // The partitions may have been revoked meanwhile: what is not decided is not lost, its next owner reads it.
             guard machine.phase == .processing, !isRevoking else { return machine.abandoned() }
             decide(batch, questions, answers, start)
@@ -259,10 +262,13 @@ final class WorkerLoop {
             lastDecidedAt: { [machine] in machine.partitions[$0]?.lastDecidedAt ?? clock }, logIncarnation: machine.logIncarnation)
         decision.stored.advances = machine.advances(decidedAt: clock)
         let decided = decision
+        FailPoint.decided.hit()
+        failTimer = FailPoint.sent.afterTurn(loop)
         ask(decided.stored.queries) { [unowned self] _ in stored(batch, decided, start) }
     }
 
     private func stored(_ batch: Batch, _ decision: Decision, _ start: UInt64) {
+        FailPoint.committed.hit()
         book.commit()
         book.shrink(to: options.limits.accountsKnownMax)
         machine.stored(decision.stored.advances)
@@ -272,6 +278,7 @@ final class WorkerLoop {
             accounts: changed, tellings: decision.tellings,
             payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
             deadLetters: decision.deadLetters, reach: batch.reach)
+        FailPoint.published.hit()
         retell(decision.retellings)
     }
 

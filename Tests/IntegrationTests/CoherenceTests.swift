@@ -72,7 +72,21 @@ extension WholeSystem {
             let before = try sum("sluice_gateway_cache_unbelieved_total", of: scene.system)
             try scene.system.whileFrozen("worker-1") {
                 let tables = LedgerTables(system: scene.system)
-                _ = try tables.rows("UPDATE sluice.account SET overdraft_limit = 77, revision = revision + 1 WHERE id = '\(shop)'")
+                // The command is in the log, and what it changes is committed with its outcome, as the audit wants it.
+                let accepted = try scene.client.change(account: shop, "limit", "{\"overdraft_limit\":77}", wait: nil)
+                #expect(accepted.status == 202, "\(accepted)")
+                let record = try #require(
+                    try LogReader(scene.system).records().last { $0.value.hasPrefix("{\"type\":\"set_limit\",\"account\":\"\(shop)\"") })
+                _ = try tables.rows(
+                    """
+                    WITH changed AS (
+                        UPDATE sluice.account SET overdraft_limit = 77, revision = revision + 1 WHERE id = '\(shop)'
+                        RETURNING tenant_id, id, revision)
+                    INSERT INTO sluice.operation (id, tenant_id, fingerprint, kind, account_id, setting, account_revision, decided_at,
+                        log_partition, log_offset)
+                    SELECT '\(record.headers["id"] ?? "")', tenant_id, '\(record.headers["fingerprint"] ?? "")', 5, id, 77, revision, now(),
+                        \(record.partition), \(record.offset) FROM changed
+                    """)
                 // A lease's life, a gateway's look at it, and the replica's way.
                 usleep(1_600_000)
                 for _ in 0..<50 { try expectAll(scene, shop) { $0.overdraft_limit.int == 77 } }

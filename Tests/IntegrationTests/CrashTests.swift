@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Testing
 
@@ -13,6 +14,26 @@ extension WholeSystem {
             }
             try scene.system.waitUntilHealthy()
             try scene.load.finish(scene.system)
+        }
+
+        /// Once at each step; `make test-crash` sets SLUICE_CRASH_ROUNDS for more.
+        @Test func `a worker that dies at any step of a batch loses and doubles nothing`() throws {
+            let rounds = ProcessInfo.processInfo.environment["SLUICE_CRASH_ROUNDS"].flatMap { Int($0) } ?? 1
+            let scene = try LoadedScene()
+            let shop = try scene.scene.open("life")
+            let payers = try (0..<2).map { try scene.scene.funded("holder-\($0)", 1_000_000) }
+            let life = LifeLoad(clients: 2, at: try scene.system.nginx(), key: scene.system.demoKey, debits: payers, credit: shop)
+            var steps = (0..<rounds).flatMap { _ in ["fetched", "learned", "decided", "sent", "committed", "published"] }
+            if rounds > 1 { steps.shuffle() }
+            for (number, step) in steps.enumerated() {
+                try scene.system.die(at: step)
+                try scene.load.runUntil(more: 30)
+                // At some random instant as well.
+                if rounds > 1, number % 3 == 0 { try scene.system.kill9("worker-1") }
+            }
+            try life.finish(scene.system)
+            try scene.load.finish(scene.system)
+            try scene.system.waitUntilHealthy()
         }
 
         @Test func `a frozen worker that wakes up has lost nothing`() throws {

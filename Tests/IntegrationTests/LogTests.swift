@@ -54,6 +54,7 @@ extension WholeSystem {
 struct LogReader {
     struct Record {
         let partition: Int
+        let offset: Int
         let key: String
         let value: String
         let headers: [String: String]
@@ -80,7 +81,8 @@ struct LogReader {
             var headers: [String: String] = [:]
             for index in stride(from: 0, to: words.count - 1, by: 2) { headers[words[index]] = words[index + 1] }
             return Record(
-                partition: json.partition.int ?? -1, key: json.key.string ?? "", value: json.payload.string ?? "", headers: headers)
+                partition: json.partition.int ?? -1, offset: json.offset.int ?? -1, key: json.key.string ?? "",
+                value: json.payload.string ?? "", headers: headers)
         }
     }
 }

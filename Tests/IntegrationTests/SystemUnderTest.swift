@@ -37,6 +37,10 @@ final class SystemUnderTest: Sendable {
         let folder = unsafe template.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
         _ = unsafe chmod(folder, 0o755)
         data = folder + "/data"
+        // Where a debug build's worker is told at which step to die (FailPoint); it is read and emptied by whoever runs as it.
+        try FileManager.default.createDirectory(
+            atPath: folder + "/fail", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o777])
+        _ = unsafe setenv("SLUICE_FAIL_FOLDER", folder + "/fail", 1)
         supervisor = try GuardedProcess(
             try Self.executable(), ["up", "--data", data, "--port-base", "0", "--threads", "2"], output: folder + "/up.log")
         var phase = ""
@@ -130,6 +134,14 @@ final class SystemUnderTest: Sendable {
     }
 
     // MARK: Faults
+
+    /// Has the worker die at a step of a batch, the next time it comes there, and waits until it did.
+    func die(at step: String, seconds: Double = 40, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let path = folder + "/fail/" + step
+        try #require(FileManager.default.createFile(atPath: path, contents: nil), sourceLocation: sourceLocation)
+        let isDead = eventually(seconds: seconds) { !FileManager.default.fileExists(atPath: path) }
+        try #require(isDead, "no worker came to the step `\(step)`", sourceLocation: sourceLocation)
+    }
 
     /// `kill -9`; the supervisor starts it again.
     func kill9(_ name: String) throws { kill(try pid(name), SIGKILL) }
