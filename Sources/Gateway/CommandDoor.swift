@@ -28,6 +28,8 @@ final class CommandDoor {
     private var parked = 0
     /// Whether the last report was a failure: then one command at a time finds out whether the log is back.
     private var isSuspect = false
+    /// How far the ledger is behind the log; the owner tells what is applied.
+    var settlement = SettlementLag()
     private var isDraining = false
     private var canonical: [UInt8] = []
     private var scratch: [UInt8] = []
@@ -60,6 +62,9 @@ final class CommandDoor {
     var unacknowledgedCount: Int { producer?.inFlight ?? 0 }
     var oldestUnacknowledgedMilliseconds: Int { Int((producer?.oldestUnacknowledgedNanoseconds ?? 0) / 1_000_000) }
 
+    /// Counts further commands of a tenant, beyond the first of a request; false when they are beyond its quota.
+    var takeTurns: (TenantID, Int) -> Bool = { _, _ in true }
+
     /// Whether workers' words are heard; told by the owner of the subscription.
     var hearsWords = false
 
@@ -67,6 +72,12 @@ final class CommandDoor {
     var isOpen: Bool {
         let bound = isSuspect ? 1 : limits.produceQueueMax
         return oldestUnacknowledgedMilliseconds <= limits.unacknowledgedMillisecondsMax && unacknowledgedCount < bound
+    }
+
+    /// Whether the ledger is so far behind a partition's log that no more is to wait there.
+    private func isBehind(_ partition: Int32) -> Bool {
+        let age = settlement.ageMilliseconds(ofPartition: partition, nowMilliseconds: loop.nowNanoseconds / 1_000_000)
+        return age > UInt64(limits.unsettledMillisecondsMax)
     }
 
     // MARK: Requests
@@ -92,6 +103,9 @@ final class CommandDoor {
     ) throws(Problem) {
         try CommandHead.checkContentType(head, bytes)
         let items = try BatchBody.items(body).get()
+        // One was counted with the request. A batch larger than a second's quota takes all of it.
+        let further = min(items.count, limits.tenantWritesPerSecond) - 1
+        guard further < 1 || takeTurns(caller.tenant, further) else { throw Problem(.tooManyRequests) }
         let traceparent = CommandHead.traceparent(head, bytes)
         let wait = CommandHead.waitSeconds(head, bytes)
         let batch = BatchRequest(ticket: ticket, count: items.count)
@@ -128,12 +142,13 @@ final class CommandDoor {
             counters.refusedAtDoor.add()
             throw Problem(.notAccepted, detail: "too many commands are under way")
         }
+        let mayProduce = isOpen && !isBehind(caller.partition)
         let pending = PendingCommand(
             id: id, caller: caller, fingerprint: fingerprint, acceptedAt: Timestamp(microseconds: Clock.wallMicroseconds), command: command,
-            canonical: canonical, traceparent: traceparent, mayProduce: isOpen)
+            canonical: canonical, traceparent: traceparent, mayProduce: mayProduce)
         commands[id] = pending
         add(destination, wait, to: pending, hasJoined: false)
-        if !cache.mark(pending, sets: isOpen) { run(pending, .marked(.unavailable)) }
+        if !cache.mark(pending, sets: mayProduce) { run(pending, .marked(.unavailable)) }
     }
 
     private func join(_ pending: PendingCommand, _ wait: Int?, _ destination: PendingCommand.Destination) {
@@ -184,8 +199,9 @@ final class CommandDoor {
         let event: CommandFlow.Report
         isSuspect = true
         switch report {
-        case .delivered:
+        case .delivered(let partition, let offset):
             event = .persisted
+            settlement.acknowledged(partition: partition, offset: offset, nowMilliseconds: loop.nowNanoseconds / 1_000_000)
             isSuspect = false
             counters.accepted.add()
             if let first = pending.waiters.first { record(since: first.arrivedNanoseconds, counters.acceptDuration) }

@@ -13,6 +13,8 @@ final class GatewayCounters: Sendable {
     let accepted = Counter()
     /// Commands refused at the door because the log is behind or a bound is reached.
     let refusedAtDoor = Counter()
+    /// Requests beyond their tenant's quota.
+    let tooMany = Counter()
     let notPersisted = Counter()
     let outcomeUnknown = Counter()
     /// Requests that joined one in flight.
@@ -47,6 +49,7 @@ final class GatewayCounters: Sendable {
     let reads = Gauge()
     let unacknowledged = Gauge()
     let oldestUnacknowledgedMilliseconds = Gauge()
+    let unsettledMilliseconds = Gauge()
     let credentials = Gauge()
     let redisReady = Gauge()
     let nearReady = Gauge()
@@ -75,6 +78,7 @@ final class GatewayCounters: Sendable {
             ("commands_produced_total", "Commands handed to the log's client.", produced),
             ("commands_accepted_total", "Commands that the log has acknowledged.", accepted),
             ("commands_refused_total", "Commands refused before producing.", refusedAtDoor),
+            ("too_many_requests_total", "Requests beyond their tenant's quota.", tooMany),
             ("commands_not_persisted_total", "Commands that the log did not take.", notPersisted),
             ("commands_outcome_unknown_total", "Commands that the log may have taken.", outcomeUnknown),
             ("commands_joined_total", "Requests that joined one in flight under the same key.", joined),
@@ -96,6 +100,7 @@ final class GatewayCounters: Sendable {
             ("commands", "Commands under way.", commands), ("parked_clients", "Clients that wait for an outcome.", parked),
             ("reads", "Reads under way.", reads), ("unacknowledged_commands", "Commands produced and not acknowledged.", unacknowledged),
             ("oldest_unacknowledged_milliseconds", "Age of the oldest command not acknowledged.", oldestUnacknowledgedMilliseconds),
+            ("unsettled_milliseconds", "Age of the oldest command that the log has and the ledger has not.", unsettledMilliseconds),
             ("credentials", "API keys that are known.", credentials), ("redis_ready", "1 while Redis takes commands.", redisReady),
             ("near_ready", "1 while copies in the process are kept and shown.", nearReady),
             ("near_bytes", "Memory set aside for copies in the process.", nearBytes),

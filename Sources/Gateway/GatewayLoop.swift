@@ -18,6 +18,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
         let status: GatewayStatus
         let pool: ReplicaPoolMetrics
         let listPool: ReplicaPoolMetrics
+        let quota: ConnectionQuota
+        /// What each tenant may ask for in a second.
+        let writes: TenantQuotas
+        let reads: TenantQuotas
         /// One for each thread.
         let counters: [GatewayCounters]
         let servers: [ServerCounters]
@@ -25,7 +29,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
     }
 
     /// What is made once the loop stands. A class, so that a request holds one reference and not one to each part.
-    private final class Parts {
+    final class Parts {
         let server: HTTPServer<GatewayLoop>
         let cache: Cache
         let pool: ReplicaPool
@@ -64,24 +68,28 @@ final class GatewayLoop: RequestHandler, CacheClient {
     /// How long clients are left waiting for the keys; then they are told that the service is away.
     private static let patienceMilliseconds: UInt64 = 2_000
 
-    private let loop: EventLoop
+    let loop: EventLoop
     private let shared: Shared
     private let thread: Int
-    private let limits: GatewayLimits
+    let limits: GatewayLimits
     private let counters: GatewayCounters
     private let responder: Responder
     private let identity = Identity()
     private var credentials = CredentialTable()
-    private var parts: Parts?
+    var parts: Parts?
     private var sweepTimer: LoopTimer?
-    private var credentialsTimer: LoopTimer?
-    private var drainTimer: LoopTimer?
+    var credentialsTimer: LoopTimer?
+    var drainTimer: LoopTimer?
+    var delayTimer: LoopTimer?
     private var accountID: [UInt8] = []
     private var nextStatusMilliseconds: UInt64 = 0
+    var nextPlacesMilliseconds: UInt64 = 0
     private let acceptsAtMilliseconds: UInt64
     private var allocatedBefore: UInt64 = 0
-    private var isDraining = false
-    private var isEnding = false
+    private var writeLeases: TenantLeases
+    private var readLeases: TenantLeases
+    var isDraining = false
+    var isEnding = false
 
     /// - Throws: what keeps the thread from serving, as a sentence.
     init(loop: EventLoop, shared: Shared, thread: Int) throws(StartProblem) {
@@ -89,6 +97,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
         self.shared = shared
         self.thread = thread
         limits = shared.options.limits
+        writeLeases = TenantLeases(shared.writes)
+        readLeases = TenantLeases(shared.reads)
         acceptsAtMilliseconds = loop.nowNanoseconds / 1_000_000 + Self.patienceMilliseconds
         counters = shared.counters[thread]
         responder = Responder(counters: counters)
@@ -140,6 +150,9 @@ final class GatewayLoop: RequestHandler, CacheClient {
                 listPool.close()
                 throw StartProblem(description: error.description)
             }
+            door?.takeTurns = { [unowned self] tenant, count in
+                writeLeases.take(tenant, count: count, nowNanoseconds: loop.nowNanoseconds)
+            }
         }
         let subscriber = makeSubscriber(redis, channel: door == nil ? nil : channel)
         return Parts(
@@ -169,11 +182,11 @@ final class GatewayLoop: RequestHandler, CacheClient {
     private func makeServer() throws(StartProblem) -> HTTPServer<GatewayLoop> {
         var serverLimits = HTTPServer<GatewayLoop>.Limits()
         serverLimits.connection = limits.connection
-        serverLimits.connectionsMax = limits.connectionsMax
+        serverLimits.bufferedBytesMax = max(1, limits.bufferedBytesMax / shared.options.threads)
         do throws(SocketError) {
             let server = try HTTPServer(
                 loop: loop, addresses: shared.options.addresses(ofThread: thread), reusePort: shared.options.threads > 1,
-                limits: serverLimits, counters: shared.servers[thread], handler: self)
+                limits: serverLimits, quota: shared.quota, counters: shared.servers[thread], handler: self)
             // Until the keys are read every answer would be a refusal: a gateway that starts beside others makes its clients wait
             // instead, for a moment.
             server.takesConnections = false
@@ -196,7 +209,12 @@ final class GatewayLoop: RequestHandler, CacheClient {
         do throws(Problem) {
             try serve(head, bytes, body: body, ticket)
         } catch {
-            responder.refuse(ticket, error)
+            var quota: QuotaPolicy?
+            if error.code == .tooManyRequests {
+                counters.tooMany.add()
+                quota = head.method == .post ? shared.writes.policy : shared.reads.policy
+            }
+            responder.refuse(ticket, error, quota: quota)
         }
     }
 
@@ -217,9 +235,17 @@ final class GatewayLoop: RequestHandler, CacheClient {
         case .post where resource.takesCommands && parts.door != nil: break
         default: return responder.refuse(ticket, Problem(.methodNotAllowed), allow: resource.allowedMethods(shared.options.role))
         }
+        guard takeTurn(of: caller.tenant, isWrite: head.method == .post) else { throw Problem(.tooManyRequests) }
         let values = try QueryValues(head.query, in: bytes, allowed: resource.parameters(of: head.method), limits: limits)
         if head.method == .post, let door = parts.door { return try door.post(resource, head, bytes, body: body, from: caller, ticket) }
         try read(resource, values, head, bytes, of: caller, parts, ticket)
+    }
+
+    /// Whether the tenant may ask for something now. A connection's requests of one turn are all of one tenant, mostly: no lock is
+    /// taken for most of them.
+    private func takeTurn(of tenant: TenantID, isWrite: Bool) -> Bool {
+        let now = loop.nowNanoseconds
+        return isWrite ? writeLeases.take(tenant, nowNanoseconds: now) : readLeases.take(tenant, nowNanoseconds: now)
     }
 
     private func caller(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Problem) -> CredentialTable.Caller {
@@ -310,6 +336,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         parts.accounts.sweep(nowMilliseconds: now)
         parts.payments.sweep(nowMilliseconds: now)
         parts.histories.sweep(nowMilliseconds: now)
+        askHowFarTheLedgerIs(parts, nowMilliseconds: now)
         guard now >= nextStatusMilliseconds else { return }
         nextStatusMilliseconds = now + Self.statusMilliseconds
         publish(parts)
@@ -326,6 +353,9 @@ final class GatewayLoop: RequestHandler, CacheClient {
             if door.oldestUnacknowledgedMilliseconds > limits.unacknowledgedMillisecondsMax {
                 problems.append("the log does not acknowledge commands")
             }
+            let unsettled = door.settlement.oldestMilliseconds(nowMilliseconds: loop.nowNanoseconds / 1_000_000)
+            if unsettled > UInt64(limits.unsettledMillisecondsMax) { problems.append("the ledger is behind the log") }
+            counters.unsettledMilliseconds.set(Int64(unsettled))
             counters.commands.set(Int64(door.commandCount))
             counters.parked.set(Int64(door.parkedCount + parts.payments.parkedCount))
             counters.unacknowledged.set(Int64(door.unacknowledgedCount))
@@ -337,6 +367,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
         counters.allocated.add(allocated - allocatedBefore)
         allocatedBefore = allocated
         counters.redisReady.set(parts.cache.isReady ? 1 : 0)
+        writeLeases.forgetIdle()
+        readLeases.forgetIdle()
         shared.status.set(problems, ofThread: thread)
     }
 
@@ -354,38 +386,6 @@ final class GatewayLoop: RequestHandler, CacheClient {
             case .failure(let error): Log.warning("the API keys could not be read", .text("error", error.description))
             }
         }
-    }
-
-    // MARK: The end
-
-    /// Accepts nothing more, tells those who wait what is known, and ends the loop once everything is answered, or when the time
-    /// for that is up.
-    func drain() {
-        guard !isDraining, let parts else { return }
-        isDraining = true
-        let timer = LoopTimer(loop: loop) { [unowned self] in end() }
-        timer.arm(afterMilliseconds: limits.drainMilliseconds - limits.deliveryTimeoutMilliseconds / 2)
-        drainTimer = timer
-        parts.door?.drain()
-        parts.payments.drain()
-        parts.server.drain { [unowned self] in end() }
-    }
-
-    private func end() {
-        guard !isEnding, let parts else { return }
-        isEnding = true
-        drainTimer?.cancel()
-        credentialsTimer?.cancel()
-        let finish = { [unowned self] in
-            parts.server.closeAll()
-            parts.subscriber.close()
-            parts.cache.close()
-            parts.pool.close()
-            parts.listPool.close()
-            loop.stop()
-        }
-        guard let door = parts.door else { return finish() }
-        door.close(flushMilliseconds: limits.deliveryTimeoutMilliseconds / 2, completion: finish)
     }
 }
 

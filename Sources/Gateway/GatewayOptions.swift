@@ -68,6 +68,10 @@ public struct GatewayOptions: Sendable {
         return limits.problem
     }
 
+    /// Descriptors of a process for other things than clients: for each thread sessions with databases and Redis, connections to
+    /// brokers, a loop and its mailboxes; a log, the admin listener, a margin for what is opened anew before the old is closed.
+    var otherDescriptors: Int { 128 + threads * (32 + 2 * limits.sessionsPerReplica * (replicas.count + 1)) }
+
     /// Where one thread listens.
     func addresses(ofThread thread: Int) -> [SocketAddress] {
         var addresses: [SocketAddress] = []

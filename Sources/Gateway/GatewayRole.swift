@@ -1,3 +1,4 @@
+internal import CSystem
 internal import Glibc
 internal import Kafka
 internal import Loop
@@ -21,6 +22,9 @@ public enum GatewayRole {
     /// - Returns: the process's exit code: 0 after a clean stop, 2 when a setting is wrong.
     public static func run(_ options: GatewayOptions) -> Int32 {
         if let problem = options.problem { return refuse(problem) }
+        var options = options
+        let descriptors = Int(clamping: sluice_descriptor_limit_raise())
+        if let problem = options.limits.fit(descriptorsMax: descriptors, others: options.otherDescriptors) { return refuse(problem) }
         let supervisor = Supervisor(options)
         return supervisor.run()
     }
@@ -51,6 +55,10 @@ public enum GatewayRole {
             shared = GatewayLoop.Shared(
                 options: options, status: GatewayStatus(threads: count), pool: ReplicaPoolMetrics(replicas: options.replicas.count),
                 listPool: ReplicaPoolMetrics(replicas: options.replicas.count),
+                quota: ConnectionQuota(
+                    connectionsMax: options.limits.connectionsMax, perAddressMax: options.limits.connectionsPerAddressMax),
+                writes: TenantQuotas("writes", perSecond: options.limits.tenantWritesPerSecond),
+                reads: TenantQuotas("reads", perSecond: options.limits.tenantReadsPerSecond),
                 counters: (0..<count).map { _ in GatewayCounters() }, servers: (0..<count).map { _ in ServerCounters() },
                 redis: (0..<count).map { _ in RedisMetrics() })
             news = Mailbox(capacity: 2 * count)
@@ -103,7 +111,7 @@ public enum GatewayRole {
                 self.admin = admin
                 Log.info(
                     "gateway started", .text("admin", admin.address.description), .text("role", options.role.rawValue),
-                    .integer("threads", options.threads))
+                    .integer("threads", options.threads), .integer("connections_max", options.limits.connectionsMax))
             } catch {
                 problem = "the admin listener: \(error)"
                 stop()
@@ -162,6 +170,16 @@ extension ServerCounters {
         page.counter("sluice_http_connections_total", help: "Connections accepted.", labels: labels) { self.accepted.value }
         page.counter("sluice_http_requests_total", help: "Requests read.", labels: labels) { self.requests.value }
         page.counter("sluice_http_refused_total", help: "Requests that the parser refused.", labels: labels) { self.refused.value }
+        let counters: [(String, String, Counter)] = [
+            ("address_refusals_total", "Connections closed at once, because their address has its share.", refusedAddresses),
+            ("accept_pauses_total", "Times that accepting paused at the limit of connections.", acceptPauses),
+            ("descriptor_exhaustions_total", "Times that the system had no descriptor for a connection.", exhaustions),
+            ("shed_connections_total", "Connections closed because slow clients held too much memory.", shed),
+            ("request_timeouts_total", "Requests that did not arrive in time.", requestTimeouts),
+            ("write_timeouts_total", "Connections whose client did not take its answer in time.", writeTimeouts),
+        ]
+        for (name, help, counter) in counters { page.counter("sluice_http_" + name, help: help, labels: labels) { counter.value } }
+        page.gauge("sluice_http_buffered_bytes", help: "Unfinished requests and unread answers.", labels: labels) { self.buffered.value }
         page.gauge("sluice_http_connections", help: "Open connections.", labels: labels) { self.open.value }
     }
 }

@@ -20,9 +20,10 @@ final class Responder {
         server?.respond(ticket) { rendering, output, date in answer.write(body: body, rendering, to: &output, date: date) }
     }
 
-    func refuse(_ ticket: RequestTicket, _ problem: Problem, allow: StaticString? = nil) {
+    func refuse(_ ticket: RequestTicket, _ problem: Problem, allow: StaticString? = nil, quota: QuotaPolicy? = nil) {
         var answer = Answer(problem.code)
         answer.allow = allow
+        answer.quota = quota
         let body = body(of: problem)
         send(ticket, answer, body: body.span)
     }

@@ -68,7 +68,7 @@ extension ConnectionMachine {
             // An empty line between requests (RFC 9112 section 2.2) starts none: nothing is kept for it.
             parser = .afterEmptyLine
             isPartial = false
-            readDeadline = delivered == flushed ? now + limits.idleMilliseconds : .max
+            readDeadline = delivered == flushed ? now + (isDraining ? limits.drainIdleMilliseconds : limits.idleMilliseconds) : .max
             return Receipt(outcome: .needsMore, consumed: count, kept: 0)
         }
         return Receipt(outcome: .needsMore, consumed: 0, kept: count)

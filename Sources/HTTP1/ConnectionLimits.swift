@@ -17,6 +17,9 @@ public struct ConnectionLimits: Sendable {
     public var lingerMilliseconds: UInt64 = 1_000
     /// How many bytes are thrown away meanwhile.
     public var lingerBytesMax = 256 * 1024
+    /// How long a connection that waits for a request is kept when the process is going to stop. Whoever sends one meanwhile is
+    /// answered, with `Connection: close`; a connection that is closed while a request is under way to it loses that request.
+    public var drainIdleMilliseconds: UInt64 = 3_000
     /// Answer bytes that the socket has not taken; a slow reader is closed beyond.
     public var unwrittenBytesMax = 4 * 1024 * 1024
 
@@ -32,7 +35,7 @@ public struct ConnectionLimits: Sendable {
         if requestsPerConnectionMax < 1 || requestsPerConnectionMax > 1 << 30 {
             return "The limit of requests per connection must be 1 to 2^30, not \(requestsPerConnectionMax)."
         }
-        let times = [requestMilliseconds, idleMilliseconds, writeMilliseconds, lingerMilliseconds]
+        let times = [requestMilliseconds, idleMilliseconds, writeMilliseconds, lingerMilliseconds, drainIdleMilliseconds]
         if times.contains(where: { $0 < 1 || $0 > 86_400_000 }) {
             return "The time limits of a connection must be 1 ms to a day."
         }

@@ -71,16 +71,20 @@ extension ConnectionMachine {
         return close()
     }
 
-    /// The process is going to stop: finish what is in flight, hand out nothing that has not begun to arrive.
+    /// The process is going to stop: finish what is in flight, and close.
     ///
-    /// An unfinished request is still read within its deadline. Whole requests that wait for room in the pipeline
-    /// are not served; the `Connection: close` of an earlier answer tells the client so (RFC 9112 section 9.6).
+    /// A connection that waits for a request serves one more, which may be under way already, and is closed when none has begun
+    /// within `drainIdleMilliseconds`. An unfinished request is still read within its deadline. Whole requests that wait for room
+    /// in the pipeline are not served; the `Connection: close` of an earlier answer tells the client so (RFC 9112 section 9.6).
     public mutating func drain(limits: borrowing ConnectionLimits, now: UInt64) -> Action {
         guard phase == .open, !isDraining else { return .none }
         isDraining = true
         if isPartial { return .none }
+        if delivered == flushed, unwrittenBytes == 0 {
+            readDeadline = min(readDeadline, now + limits.drainIdleMilliseconds)
+            return .none
+        }
         readDeadline = .max
-        if delivered == flushed, unwrittenBytes == 0 { return end(limits, now) }
         finish(after: delivered &- 1, lingering: true)
         return .none
     }

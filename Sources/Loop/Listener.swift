@@ -43,10 +43,13 @@ public struct SocketError: Error, CustomStringConvertible {
 /// Out of descriptors (EMFILE) it stops accepting for 100 ms instead of spinning on a listener that stays readable.
 public final class Listener {
     public let address: SocketAddress
+    private var exhaustions: UInt64 = 0
     private let descriptor: CInt
     private var watch: DescriptorWatch?
     private var resume: LoopTimer?
     private let onAccept: (CInt) -> Void
+    /// The file of a Unix socket.
+    private var identity: UInt64?
     /// Connections taken at most in one turn, so that a storm of connects does not starve those that are open.
     private let acceptsPerTurnMax = 64
 
@@ -70,6 +73,7 @@ public final class Listener {
             self.address = address
         }
         self.onAccept = onAccept
+        if case .unix(let path) = address { identity = Self.identity(of: path) }
         resume = LoopTimer(loop: loop) { [unowned self] in watch?.interest = .read }
         watch = DescriptorWatch(loop: loop, descriptor: code) { [unowned self] _ in accept() }
         watch?.interest = .read
@@ -89,6 +93,38 @@ public final class Listener {
         }
     }
 
+    /// How often the system had no descriptor or memory for a connection since the last call.
+    public func takeExhaustions() -> UInt64 {
+        defer { exhaustions = 0 }
+        return exhaustions
+    }
+
+    /// Lets nobody connect any more, and takes those who have: they believe to be connected, may have sent a request already, and
+    /// would be reset with the listener. Call it before letting the listener go.
+    public func finish() {
+        resume?.cancel()
+        watch?.interest = []
+        if case .unix(let path) = address, let identity, Self.identity(of: path) == identity {
+            // From now on a connect finds no socket, which tells a proxy to try another one.
+            _ = unsafe unlink(path)
+        }
+        while true {
+            let code = sluice_socket_accept(descriptor)
+            if code >= 0 {
+                onAccept(code)
+            } else if code != -ECONNABORTED, code != -EINTR, code != -EPROTO {
+                return
+            }
+        }
+    }
+
+    /// Which file stands at a path; nil for none. A process that took the path over has put its own there.
+    private static func identity(of path: String) -> UInt64? {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0 else { return nil }
+        return UInt64(status.st_ino)
+    }
+
     private func accept() {
         for _ in 0..<acceptsPerTurnMax {
             let code = sluice_socket_accept(descriptor)
@@ -99,6 +135,7 @@ public final class Listener {
             }
             switch -code {
             case EMFILE, ENFILE, ENOMEM, ENOBUFS:
+                exhaustions += 1
                 watch?.interest = []
                 resume?.arm(afterMilliseconds: 100)
                 return

@@ -16,10 +16,17 @@ final class Connection {
     var sent = 0
     /// Answers whose turn has not come.
     var held: [(number: ConnectionMachine.RequestNumber, bytes: [UInt8])] = []
+    var heldBytes = 0
+    /// What the server has counted of its bytes.
+    var countedBytes = 0
+    /// Whom it is from.
+    var peer = PeerAddress.thisMachine
     /// Whether it is in the list of those to flush at the end of the turn.
     var isDirty = false
     var isOpen: Bool { descriptor >= 0 }
     var unwrittenBytes: Int { output.count - sent }
+    /// What it keeps in memory beyond a turn.
+    var bufferedBytes: Int { kept.count + unwrittenBytes + heldBytes }
 
     init(slot: UInt32, limits: borrowing ConnectionLimits) {
         self.slot = slot

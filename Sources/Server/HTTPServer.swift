@@ -9,31 +9,21 @@ internal import Telemetry
 /// Made and used on its loop's thread. A connection that waits for a request holds no buffer; the loop's own is lent
 /// to whoever is read.
 public final class HTTPServer<Handler: RequestHandler> {
-    /// What the driver may cost; what a connection may cost is in `ConnectionLimits`.
-    public struct Limits: Sendable {
-        public var connection = ConnectionLimits()
-        /// Open connections; at the bound accepting pauses and clients wait in the kernel's backlog.
-        public var connectionsMax = 20_000
-        /// Bytes read from one connection in one turn.
-        public var readBytesMax = 16 * 1024
-        /// How often deadlines are looked at, milliseconds.
-        public var sweepMilliseconds = 250
-
-        public init() {}
-    }
-
     public let counters: ServerCounters
     /// Where it listens, with the ports the system chose.
     public var addresses: [SocketAddress] { listeners.map(\.address) }
     /// While it is false clients wait in the kernel's backlog: for a server that cannot answer anything yet.
     public var takesConnections = true {
-        didSet { if !isDraining { setAccepting(takesConnections) } }
+        didSet { updateAccepting() }
     }
     private let loop: EventLoop
-    private let limits: Limits
+    let limits: Limits
     private unowned let handler: Handler
-    private var listeners: [Listener] = []
-    private var connections: [Connection] = []
+    private let quota: ConnectionQuota
+    var listeners: [Listener] = []
+    private var isAccepting = true
+    private var buffered = BufferedBytes()
+    var connections: [Connection] = []
     private var free: [UInt32] = []
     /// Closed in this turn: reused from the next one on, because an event of theirs may still be reported.
     private var closing: [UInt32] = []
@@ -44,8 +34,8 @@ public final class HTTPServer<Handler: RequestHandler> {
     private var date = HTTPDate(unixSeconds: Clock.wallMicroseconds / 1_000_000)
     private var dateSeconds: Int64 = 0
     private var sweep: LoopTimer?
-    private var isDraining = false
-    private var onDrained: (() -> Void)?
+    var isDraining = false
+    var onDrained: (() -> Void)?
     private let reference = Reference()
 
     /// What the loop, which outlives the server, holds of it. A weak reference would move its counts into a side table, and with them
@@ -55,13 +45,16 @@ public final class HTTPServer<Handler: RequestHandler> {
     }
 
     /// - Parameters:
+    ///   - quota: shared with the servers of other loops; nil for one of its own, from the limits.
     ///   - handler: kept unowned; it owns the server.
     /// - Throws: an address that cannot be listened on.
     public init(
-        loop: EventLoop, addresses: [SocketAddress], reusePort: Bool = false, limits: Limits, counters: ServerCounters, handler: Handler
+        loop: EventLoop, addresses: [SocketAddress], reusePort: Bool = false, limits: Limits, quota: ConnectionQuota? = nil,
+        counters: ServerCounters, handler: Handler
     ) throws(SocketError) {
         self.loop = loop
         self.limits = limits
+        self.quota = quota ?? ConnectionQuota(connectionsMax: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax)
         self.handler = handler
         self.counters = counters
         lent.reserveCapacity(limits.readBytesMax + 1)
@@ -99,6 +92,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         case .hold(let rendering):
             var bytes: [UInt8] = []
             write(rendering, &bytes, date.bytes)
+            connection.heldBytes += bytes.count
             connection.held.append((ticket.number, bytes))
         case .write(let rendering):
             lendOutput(to: connection)
@@ -115,19 +109,6 @@ public final class HTTPServer<Handler: RequestHandler> {
         return connection.generation == ticket.generation && connection.isOpen
     }
 
-    /// Stops accepting, lets requests in flight finish and closes what is idle; `completion` once no connection is left.
-    public func drain(_ completion: @escaping () -> Void) {
-        guard !isDraining else { return }
-        isDraining = true
-        onDrained = completion
-        listeners.removeAll()
-        let now = Clock.monotonicMilliseconds
-        for connection in connections where connection.isOpen {
-            perform(connection.machine.drain(limits: limits.connection, now: now), on: connection)
-        }
-        finishDrainIfDue()
-    }
-
     /// Closes every connection at once.
     public func closeAll() {
         listeners.removeAll()
@@ -137,6 +118,11 @@ public final class HTTPServer<Handler: RequestHandler> {
     // MARK: Connections
 
     private func accept(_ descriptor: CInt) {
+        let peer = Descriptors.peer(of: descriptor)
+        guard quota.enter(peer) else {
+            counters.refusedAddresses.add()
+            return Descriptors.close(descriptor)
+        }
         let slot: UInt32
         if let reused = free.popLast() {
             slot = reused
@@ -146,6 +132,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         }
         let connection = connections[Int(slot)]
         connection.descriptor = descriptor
+        connection.peer = peer
         connection.machine = ConnectionMachine(limits: limits.connection, now: loop.turnMilliseconds)
         connection.watch = DescriptorWatch(loop: loop, descriptor: descriptor) { [unowned self, unowned connection] readiness in
             if readiness == .read { read(connection) } else { markDirty(connection) }
@@ -153,7 +140,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         connection.watch?.interest = .read
         counters.accepted.add()
         counters.open.add(1)
-        if connections.count - free.count - closing.count >= limits.connectionsMax { setAccepting(false) }
+        if !quota.hasRoom { updateAccepting() }
     }
 
     private func close(_ connection: Connection) {
@@ -163,17 +150,25 @@ public final class HTTPServer<Handler: RequestHandler> {
         connection.descriptor = -1
         connection.generation &+= 1
         connection.machine.lost()
+        quota.leave(connection.peer)
         connection.held.removeAll()
+        connection.heldBytes = 0
         takeBack(&connection.output)
         takeBack(&connection.kept)
         connection.sent = 0
+        buffered.count(connection)
         closing.append(connection.slot)
         counters.closed.add()
         counters.open.add(-1)
     }
 
-    private func setAccepting(_ accepting: Bool) {
-        for listener in listeners { listener.isAccepting = accepting }
+    /// Accepts, or leaves those who connect in the kernel's backlog. A listener that is short of descriptors goes on by itself.
+    private func updateAccepting() {
+        let wanted = takesConnections && !isDraining && quota.hasRoom
+        guard wanted != isAccepting else { return }
+        isAccepting = wanted
+        if !wanted { counters.acceptPauses.add() }
+        for listener in listeners { listener.isAccepting = wanted }
     }
 
     // MARK: Reading
@@ -264,7 +259,9 @@ public final class HTTPServer<Handler: RequestHandler> {
         guard let index = connection.held.firstIndex(where: { $0.number == number }) else {
             preconditionFailure("an answer that is held is not there")
         }
-        connection.output.append(contentsOf: connection.held.remove(at: index).bytes)
+        let bytes = connection.held.remove(at: index).bytes
+        connection.heldBytes -= bytes.count
+        connection.output.append(contentsOf: bytes)
     }
 
     private func lendOutput(to connection: Connection) {
@@ -310,7 +307,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         if connection.isOpen { settle(connection) }
     }
 
-    private func perform(_ action: ConnectionMachine.Action, on connection: Connection) {
+    func perform(_ action: ConnectionMachine.Action, on connection: Connection) {
         switch action {
         case .none: break
         case .resume:
@@ -334,6 +331,7 @@ public final class HTTPServer<Handler: RequestHandler> {
     private func settle(_ connection: Connection) {
         if !connection.machine.needsKeptBytes { takeBack(&connection.kept) }
         if connection.machine.isClosed { return close(connection) }
+        buffered.count(connection)
         // What is to be flushed in this turn is settled again after it: until then the socket is not known to be full.
         if !connection.isDirty { connection.updateInterest() }
     }
@@ -353,10 +351,16 @@ public final class HTTPServer<Handler: RequestHandler> {
             batch.removeAll(keepingCapacity: true)
             if dirty.isEmpty { swap(&batch, &dirty) }
         }
+        if buffered.total > limits.bufferedBytesMax {
+            for slot in buffered.overdue(among: connections, leaving: limits.bufferedBytesMax / 4 * 3) {
+                counters.shed.add()
+                close(connections[Int(slot)])
+            }
+        }
         guard !closing.isEmpty else { return }
         free.append(contentsOf: closing)
         closing.removeAll(keepingCapacity: true)
-        if !isDraining, takesConnections, connections.count - free.count < limits.connectionsMax { setAccepting(true) }
+        updateAccepting()
         finishDrainIfDue()
     }
 
@@ -368,15 +372,16 @@ public final class HTTPServer<Handler: RequestHandler> {
             date.refresh(unixSeconds: seconds)
         }
         for connection in connections where connection.isOpen && connection.machine.deadline <= now {
-            perform(connection.machine.timePassed(now: now), on: connection)
+            if connection.unwrittenBytes > 0 { counters.writeTimeouts.add() }
+            let action = connection.machine.timePassed(now: now)
+            if case .refuse = action { counters.requestTimeouts.add() }
+            perform(action, on: connection)
             if connection.isOpen { settle(connection) }
         }
+        counters.buffered.set(Int64(buffered.total))
+        counters.exhaustions.add(listeners.reduce(0) { $0 + $1.takeExhaustions() })
+        // Another loop may have made room.
+        updateAccepting()
         sweep?.arm(afterMilliseconds: limits.sweepMilliseconds)
-    }
-
-    private func finishDrainIfDue() {
-        guard isDraining, let completion = onDrained, !connections.contains(where: \.isOpen) else { return }
-        onDrained = nil
-        completion()
     }
 }

@@ -7,7 +7,19 @@ public final class ServerCounters: Sendable {
     public let requests = Counter()
     /// Requests that the parser refused.
     public let refused = Counter()
+    /// Connections closed at once, because their address has all that one may have.
+    public let refusedAddresses = Counter()
+    /// Times that accepting was paused at the limit of connections, and times that the system had no descriptor for one.
+    public let acceptPauses = Counter()
+    public let exhaustions = Counter()
+    /// Connections closed because unfinished requests and unread answers together took too much memory.
+    public let shed = Counter()
+    /// Requests that did not arrive in time, and connections whose client did not read its answer in time.
+    public let requestTimeouts = Counter()
+    public let writeTimeouts = Counter()
     public let open = Gauge()
+    /// Bytes of unfinished requests and unread answers.
+    public let buffered = Gauge()
 
     public init() {}
 }

@@ -139,6 +139,18 @@ public enum PartitionQueries {
         "partition_places",
         "SELECT partition, next_offset, epoch FROM sluice.kafka_offset WHERE topic = $1::text AND partition = ANY($2::integer[])")
 
+    /// How far every partition is applied; read by `nextOffsets`.
+    public static let allPlaces: Query = {
+        var parameters = Parameters()
+        parameters.append(text: Topic.commands)
+        return Query(
+            Statement("partition_all_places", "SELECT partition, next_offset FROM sluice.kafka_offset WHERE topic = $1::text"), parameters)
+    }()
+
+    public static func nextOffsets(_ rows: Rows) -> [(partition: Int32, nextOffset: Int64)] {
+        (0..<rows.count).map { (rows.int32($0, 0), rows.int64($0, 1)) }
+    }
+
     private static let advanceStatement = Statement(
         "partition_advance",
         """

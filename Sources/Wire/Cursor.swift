@@ -58,6 +58,8 @@ public final class CursorCoder {
             return sequence >= 1 ? .entriesBefore(sequence: sequence) : nil
         case (2, 26):
             let time = Timestamp(microseconds: Int64(bitPattern: word(bytes.span, at: 2)))
+            // The check sum is no secret, so this may be made up: a time that no payment has would not fit a query's parameter.
+            guard (Timestamp.earliest...Timestamp.latest).contains(time) else { return nil }
             return .paymentsAfter(time: time, id: OperationID(high: word(bytes.span, at: 10), low: word(bytes.span, at: 18)))
         case (3, _): return AccountID(covered.extracting(2..<covered.count)).map { .accountsAfter($0) }
         default: return nil

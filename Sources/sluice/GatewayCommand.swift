@@ -36,6 +36,14 @@ struct GatewayCommand: ParsableCommand {
             valueName: "KiB"))
     var nearKib: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Bounds and times other than the default ones. [SLUICE_LIMITS]", valueName: "name=value;..."))
+    var limits: String?
+
+    @Flag(help: "List the limits with their values and ranges, and do nothing else.")
+    var showLimits = false
+
     @OptionGroup var admin: AdminOptions
     @OptionGroup var kafka: KafkaOptions
     @OptionGroup var database: DatabaseOptions
@@ -43,6 +51,15 @@ struct GatewayCommand: ParsableCommand {
     @OptionGroup var redis: RedisOptions
 
     func run() throws {
+        if showLimits {
+            let limits = try withSettings { () throws(SettingError) in try readLimits() }
+            for setting in LimitSetting.all {
+                say(
+                    "\(setting.name)=\(setting.value(in: limits))  (\(setting.range.lowerBound) to \(setting.range.upperBound))  \(setting.meaning)"
+                )
+            }
+            return
+        }
         let options = try withSettings { () throws(SettingError) in try readOptions() }
         let code = GatewayRole.run(options)
         if code != 0 { throw ExitCode(code) }
@@ -58,6 +75,7 @@ struct GatewayCommand: ParsableCommand {
         options.role = try servedRole()
         let cores = ProcessInfo.processInfo.activeProcessorCount
         options.threads = try Settings.integer("threads", threads, in: 1...64, absent: max(1, min(8, cores / 2)))
+        options.limits = try readLimits()
         options.limits.connectionsPerServerMax = try Settings.integer(
             "server-connections", serverConnections, in: 2...1_000, absent: options.limits.connectionsPerServerMax)
         let nearKibibytes = try Settings.integer("near-kib", nearKib, in: 0...4_194_304, absent: 8_192)
@@ -69,6 +87,13 @@ struct GatewayCommand: ParsableCommand {
             throw SettingError("listen", "missing: give a TCP address to listen on, or a prefix of Unix sockets as SLUICE_LISTEN_UNIX")
         }
         return options
+    }
+
+    private func readLimits() throws(SettingError) -> GatewayLimits {
+        var result = GatewayLimits()
+        if let text = Settings.text("limits", limits), let problem = result.set(text) { throw SettingError("limits", problem) }
+        if let problem = result.problem { throw SettingError("limits", problem) }
+        return result
     }
 
     private func servedRole() throws(SettingError) -> ServedRole {

@@ -301,9 +301,14 @@ import Testing
         #expect(client.isClosed)
     }
 
-    @Test func `draining closes an idle connection at once and others after what is in flight`() {
+    @Test func `draining closes a connection that stays idle, and others after what is in flight`() {
         let idle = Client()
-        #expect(idle.drain() == .close)
+        #expect(idle.drain() == .none && idle.wantsInput)
+        #expect(idle.pass(2_999) == .none)
+        // An empty line is no request.
+        #expect(idle.receive("\r\n") == [.needsMore])
+        #expect(idle.pass(2_999) == .none)
+        #expect(idle.pass(1) == .close)
 
         let busy = Client()
         _ = busy.receive(Client.get("/0") + Client.get("/1"))
@@ -312,6 +317,17 @@ import Testing
         #expect(busy.answer(0) == write(.implied))
         #expect(busy.answer(1) == write(.close))
         #expect(busy.wrote() == .shutDownWriting)
+    }
+
+    @Test func `a request that is under way to an idle connection when draining begins is served, and is the last`() {
+        let client = Client()
+        _ = client.receive(Client.get("/0"))
+        _ = client.serve(0)
+        #expect(client.drain() == .none)
+        #expect(client.pass(2_000) == .none)
+        #expect(client.receive(Client.get("/1") + Client.get("/never")).count == 2)
+        #expect(client.answer(1) == write(.close))
+        #expect(client.wrote() == .shutDownWriting)
     }
 
     @Test func `draining lets an unfinished request finish and makes it the last`() {

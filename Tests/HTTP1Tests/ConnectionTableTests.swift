@@ -6,7 +6,7 @@ import Testing
 @Suite struct ConnectionTableTests {
     enum State: String, CaseIterable {
         case idle, partialHead, partialBody, awaitingBody, busy, busyPartial, full, heldAnswer, unwritten
-        case finishing, finishingUnwritten, halfClosed, drainingPartial, lingering, closed
+        case finishing, finishingUnwritten, halfClosed, drainingIdle, drainingPartial, lingering, closed
 
         func make() -> Client {
             var limits = ConnectionLimits()
@@ -36,6 +36,7 @@ import Testing
             case .halfClosed:
                 _ = client.receive(Client.get("/0"))
                 _ = client.endOfInput()
+            case .drainingIdle: _ = client.drain()
             case .drainingPartial:
                 _ = client.receive("GET / HT")
                 _ = client.drain()

@@ -109,10 +109,11 @@ func newTenantsClient() throws -> APIClient {
     let made = try system.sluice(["keys", "create-tenant", name])
     try #require(made.code == 0, "\(made.errors)")
     let key = try system.sluice(["keys", "create", "--tenant", name]).output.trimmingCharacters(in: .whitespacesAndNewlines)
-    for gateway in ["gateway-a", "gateway-b"] {
-        let client = APIClient(try system.gateway(gateway), key: key)
+    // Each thread reads the keys by itself.
+    for (gateway, thread) in [("gateway-a", 0), ("gateway-a", 1), ("gateway-b", 0), ("gateway-b", 1)] {
+        let client = APIClient(system.gatewaySocket(gateway, thread: thread), key: key)
         let isKnown = try eventually(seconds: 10) { try client.get("/v1/accounts").status == 200 }
-        try #require(isKnown, "\(gateway) does not know the new key")
+        try #require(isKnown, "thread \(thread) of \(gateway) does not know the new key")
     }
     // Each thread of a gateway learns of it by itself, and nginx takes any: enough answers in a row have met them all.
     let client = APIClient(try system.nginx(), key: key)

@@ -1,4 +1,5 @@
 import Bytes
+import Foundation
 import Glibc
 import HTTP1
 import Loop
@@ -12,9 +13,10 @@ private final class Echo: RequestHandler {
     var late: [(RequestTicket, [UInt8])] = []
     var timer: LoopTimer?
 
-    init(_ loop: EventLoop, limits: HTTPServer<Echo>.Limits) throws {
-        server = try HTTPServer(
-            loop: loop, addresses: [.tcp(address: "127.0.0.1", port: 0)], limits: limits, counters: ServerCounters(), handler: self)
+    init(
+        _ loop: EventLoop, limits: HTTPServer<Echo>.Limits, address: SocketAddress = .tcp(address: "127.0.0.1", port: 0)
+    ) throws {
+        server = try HTTPServer(loop: loop, addresses: [address], limits: limits, counters: ServerCounters(), handler: self)
         timer = LoopTimer(loop: loop) { [unowned self] in
             while let (ticket, path) = late.popLast() { answer(ticket, path) }
         }
@@ -49,6 +51,7 @@ private final class Client {
     let descriptor: CInt
     var received: [UInt8] = []
     var isEnded = false
+    var isReading = true { didSet { updateInterest() } }
     private var pieces: [[UInt8]]
     private var watch: DescriptorWatch?
 
@@ -57,21 +60,33 @@ private final class Client {
         descriptor = try Descriptors.connect(to: address)
         watch = DescriptorWatch(loop: loop, descriptor: descriptor) { [unowned self] readiness in
             if readiness == .write {
-                guard let piece = self.pieces.popLast() else {
-                    watch?.interest = .read
-                    return
+                guard let piece = self.pieces.popLast() else { return updateInterest() }
+                if case .transferred(let count) = Descriptors.send(descriptor, piece.span), count < piece.count {
+                    self.pieces.append(Array(piece[count...]))
                 }
-                _ = Descriptors.send(descriptor, piece.span)
-                return
+                return updateInterest()
             }
             switch Descriptors.receive(descriptor, into: &received, limit: 65_536) {
             case .ended, .failed:
                 isEnded = true
-                watch?.interest = []
+                self.pieces = []
+                updateInterest()
             default: break
             }
         }
-        watch?.interest = [.read, .write]
+        updateInterest()
+    }
+
+    /// Sends more.
+    func send(_ text: String) {
+        pieces.insert(Array(text.utf8), at: 0)
+        updateInterest()
+    }
+
+    private func updateInterest() {
+        var interest: Readiness = isReading && !isEnded ? .read : []
+        if !pieces.isEmpty { interest.insert(.write) }
+        watch?.interest = interest
     }
 
     deinit {
@@ -158,6 +173,7 @@ private final class Client {
         let loop = EventLoop()
         var limits = HTTPServer<Echo>.Limits()
         limits.connection.lingerMilliseconds = 20
+        limits.connection.drainIdleMilliseconds = 30
         limits.sweepMilliseconds = 10
         let echo = try Echo(loop, limits: limits)
         let address = echo.server!.addresses[0]
@@ -172,6 +188,98 @@ private final class Client {
         #expect(String(decoding: busy.received, as: UTF8.self).contains("Connection: close\r\n"))
         #expect(idle.isEnded && busy.isEnded)
         #expect(isDrained)
+    }
+
+    @Test func `a drain serves who has connected, who was about to send, and lets nobody else in`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.connection.lingerMilliseconds = 20
+        limits.connection.drainIdleMilliseconds = 200
+        limits.sweepMilliseconds = 10
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-drain-\(UInt32.random(in: 0 ... .max)).sock").path
+        let echo = try Echo(loop, limits: limits, address: .unix(path: path))
+        let address = echo.server!.addresses[0]
+        let request = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+        // Connected, and answered once.
+        let kept = try Client(loop, address, [request])
+        run(loop, milliseconds: 20)
+        // In the kernel's backlog, with a request sent.
+        echo.server?.takesConnections = false
+        let waiting = try Client(loop, address, [request])
+        run(loop, milliseconds: 20)
+        #expect(waiting.bodies.isEmpty)
+        var isDrained = false
+        echo.server?.drain { isDrained = true }
+        #expect(throws: SocketError.self) { _ = try Client(loop, address, []) }
+        kept.send(request)
+        run(loop, milliseconds: 100)
+        #expect(waiting.bodies == ["/x"] && kept.bodies == ["/x", "/x"])
+        #expect(String(decoding: kept.received, as: UTF8.self).hasSuffix("/x"))
+        #expect(String(decoding: kept.received, as: UTF8.self).contains("Connection: close\r\n"))
+        #expect(isDrained && kept.isEnded && waiting.isEnded)
+    }
+
+    @Test func `one address cannot have more than its share of the connections`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.connectionsPerAddressMax = 2
+        let echo = try Echo(loop, limits: limits)
+        let address = echo.server!.addresses[0]
+        let request = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+        var first: [Client] = [try Client(loop, address, [request]), try Client(loop, address, [request])]
+        run(loop, milliseconds: 30)
+        let third = try Client(loop, address, [request])
+        run(loop, milliseconds: 30)
+        #expect(first.allSatisfy { $0.bodies == ["/x"] && !$0.isEnded })
+        #expect(third.bodies.isEmpty && third.isEnded)
+        #expect(echo.server!.counters.refusedAddresses.value == 1)
+        first.removeLast()
+        run(loop, milliseconds: 30)
+        let fourth = try Client(loop, address, [request])
+        run(loop, milliseconds: 30)
+        #expect(fourth.bodies == ["/x"])
+    }
+
+    @Test func `what slow clients hold in memory is bounded, and those go first that hold it the longest`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.bufferedBytesMax = 100_000
+        let echo = try Echo(loop, limits: limits)
+        let address = echo.server!.addresses[0]
+        let slow = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + String(repeating: "x", count: 30_000)
+        var clients: [Client] = []
+        for _ in 0..<3 {
+            clients.append(try Client(loop, address, [slow]))
+            run(loop, milliseconds: 20)
+        }
+        #expect(clients.allSatisfy { !$0.isEnded })
+        clients.append(try Client(loop, address, [slow]))
+        run(loop, milliseconds: 20)
+        // Four of 30,000 and a head are too much; two are within three quarters.
+        #expect(clients.map(\.isEnded) == [true, true, false, false])
+        #expect(echo.server!.counters.shed.value == 2)
+        let good = try Client(loop, address, ["GET /x HTTP/1.1\r\nHost: a\r\n\r\n"])
+        run(loop, milliseconds: 20)
+        #expect(good.bodies == ["/x"])
+    }
+
+    @Test func `a client that does not read its answers is read no further and closed in time`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.connection.writeMilliseconds = 200
+        limits.connection.request.bodyBytesMax = 4_000_000
+        limits.connection.unwrittenBytesMax = 16_000_000
+        limits.sweepMilliseconds = 10
+        let echo = try Echo(loop, limits: limits)
+        let request = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + String(repeating: "x", count: 3_000_000)
+        let client = try Client(loop, echo.server!.addresses[0], [])
+        client.isReading = false
+        client.send(String(repeating: request, count: 10))
+        for _ in 0..<200 where echo.server!.counters.closed.value == 0 { run(loop, milliseconds: 25) }
+        // The kernel takes some of the answers. With one that it did not take whole, the other requests stay in the kernel too.
+        let counters = echo.server!.counters
+        #expect((1...8).contains(counters.requests.value))
+        #expect(counters.open.value == 0 && counters.writeTimeouts.value == 1)
     }
 
     @Test func `thousands of connections come and go, and an answer to one that has gone finds nobody`() throws {

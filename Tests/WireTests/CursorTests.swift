@@ -55,4 +55,11 @@ import Wire
     func `what is no cursor is refused`(text: String) {
         #expect(position(text) == nil)
     }
+
+    @Test(arguments: [Int64.min, -1, Timestamp.latest.microseconds + 1, .max])
+    func `a cursor that was made up with a time that no payment has is refused`(microseconds: Int64) {
+        // The coder writes what it is given, which is as good as a client who knows how the check sum is made.
+        let forged = CursorPosition.paymentsAfter(time: Timestamp(microseconds: microseconds), id: OperationID(high: 1, low: 2))
+        #expect(position(coder.text(forged, tenant: tenant, list: "alice")) == nil)
+    }
 }

@@ -1,0 +1,58 @@
+/// How long accepted commands wait for the ledger: the age of the oldest command of this gateway that the log has and the ledger has
+/// not. No clock and no I/O.
+///
+/// Measured by marks: now and then an acknowledged command's place in the log is noted with the time, and crossed out once the
+/// ledger's next offset is past it.
+struct SettlementLag {
+    private struct Mark {
+        let offset: Int64
+        let milliseconds: UInt64
+    }
+
+    /// The marks of one partition, in the order of the log.
+    private struct Place {
+        var marks: [Mark] = []
+        /// Of the marks, milliseconds: doubled when they are all in use, so that a long wait is measured more coarsely in the same memory.
+        var spacing = SettlementLag.spacingMilliseconds
+    }
+
+    /// Marks of a partition at most.
+    static let marksMax = 128
+    private static let spacingMilliseconds: UInt64 = 100
+    private var places: [Int32: Place] = [:]
+
+    /// Whether there is anything to ask the ledger about.
+    var isEmpty: Bool { places.isEmpty }
+
+    /// The log has a command at that offset.
+    mutating func acknowledged(partition: Int32, offset: Int64, nowMilliseconds now: UInt64) {
+        guard offset >= 0 else { return }
+        var place = places[partition] ?? Place()
+        if let last = place.marks.last, now < last.milliseconds + place.spacing || offset <= last.offset { return }
+        if place.marks.count == Self.marksMax {
+            place.marks = place.marks.indices.filter { $0 % 2 == 0 }.map { place.marks[$0] }
+            place.spacing *= 2
+        }
+        place.marks.append(Mark(offset: offset, milliseconds: now))
+        places[partition] = place
+    }
+
+    /// The ledger has everything of a partition below that offset.
+    mutating func applied(partition: Int32, nextOffset: Int64) {
+        guard var place = places[partition] else { return }
+        place.marks.removeAll { $0.offset < nextOffset }
+        if place.marks.count < Self.marksMax / 4 { place.spacing = max(Self.spacingMilliseconds, place.spacing / 2) }
+        places[partition] = place.marks.isEmpty ? nil : place
+    }
+
+    /// The age of the oldest command that waits; 0 when none is known to.
+    func ageMilliseconds(ofPartition partition: Int32, nowMilliseconds now: UInt64) -> UInt64 {
+        guard let first = places[partition]?.marks.first, now > first.milliseconds else { return 0 }
+        return now - first.milliseconds
+    }
+
+    /// The same of the partition that is furthest behind.
+    func oldestMilliseconds(nowMilliseconds now: UInt64) -> UInt64 {
+        places.keys.reduce(0) { max($0, ageMilliseconds(ofPartition: $1, nowMilliseconds: now)) }
+    }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import Glibc
+import Testing
+
+extension WholeSystem {
+    /// A gateway of its own, with small limits, and clients that mean no good.
+    @Suite struct Attacks {
+        @Test func `slow clients are closed in time, and good ones are served meanwhile`() throws {
+            let gateway = try SpareGateway("request_milliseconds=1000;write_milliseconds=1000")
+            let scene = try Scene()
+            try scene.open("shop")
+            let head = "Host: a\r\nAuthorization: Bearer \(gateway.key)\r\n"
+            var slow: [HTTPConnection] = []
+            for number in 0..<90 {
+                let connection = try HTTPConnection(gateway.endpoint, timeoutSeconds: 10)
+                switch number % 3 {
+                case 0: try connection.send("GET /v1/accounts HTTP/1.1\r\n\(head)X-Slow: ")
+                case 1:
+                    try connection.send(
+                        "POST /v1/payments HTTP/1.1\r\n\(head)Content-Length: 60000\r\n\r\n" + String(repeating: " ", count: 30_000))
+                default: try connection.send("G")
+                }
+                slow.append(connection)
+            }
+            let start = Moment.now
+            let client = APIClient(gateway.endpoint, key: gateway.key)
+            var slowest = 0.0
+            // A byte now and then does not help: the time is that of the whole request.
+            while start.secondsAgo < 0.8 {
+                let before = Moment.now
+                #expect(try client.get("/v1/accounts/\(scene.id("shop"))/balance").status == 200)
+                slowest = max(slowest, before.secondsAgo)
+                for connection in slow { try? connection.send("x") }
+                usleep(50_000)
+            }
+            #expect(slowest < 0.5)
+            let statuses = slow.map { connection in (try? connection.receive(answering: "GET").status) ?? 0 }
+            #expect(statuses == Array(repeating: 408, count: 90))
+            #expect(start.secondsAgo < 5)
+            let isOver = try eventually(seconds: 5) { try gateway.metric("sluice_http_connections") <= 1 }
+            #expect(isOver)
+            #expect(try gateway.metric("sluice_http_request_timeouts_total") == 90)
+        }
+
+        @Test func `one address gets its share of the connections, and the others wait for room`() throws {
+            let gateway = try SpareGateway("connections=40;connections_per_address=20")
+            var flood: [HTTPConnection] = []
+            for _ in 0..<30 { flood.append(try HTTPConnection(gateway.endpoint, timeoutSeconds: 5)) }
+            let isBounded = try eventually(seconds: 5) { try gateway.metric("sluice_http_address_refusals_total") == 10 }
+            #expect(isBounded)
+            #expect(try gateway.metric("sluice_http_connections") == 20)
+            // A proxy on this machine is not counted by address, and fills what is left; who comes then waits in the kernel.
+            var proxied: [HTTPConnection] = []
+            for _ in 0..<25 { proxied.append(try HTTPConnection(gateway.socket, timeoutSeconds: 5)) }
+            let isFull = try eventually(seconds: 5) { try gateway.metric("sluice_http_connections") == 40 }
+            #expect(isFull)
+            try proxied[24].send("GET /v1/accounts HTTP/1.1\r\nHost: a\r\n\r\n")
+            usleep(300_000)
+            #expect(!proxied[24].isStale)
+            flood.removeAll()
+            #expect(try proxied[24].receive(answering: "GET").status == 401)
+        }
+
+        @Test func `a tenant beyond its quota is told so, and reads are not payments`() throws {
+            let gateway = try SpareGateway("tenant_writes_per_second=5")
+            let scene = try Scene()
+            let (world, shop) = (try scene.world(), try scene.open("shop"))
+            let client = APIClient(gateway.endpoint, key: gateway.key)
+            let answers = try (0..<12).map { _ in try client.pay(1, from: world, to: shop, wait: nil) }
+            let refused = answers.filter { $0.status == 429 }
+            #expect(answers.filter { $0.status == 202 }.count + refused.count == 12)
+            #expect((1...7).contains(refused.count), "\(answers.map(\.status))")
+            for answer in refused {
+                #expect(answer.problemCode == "too_many_requests" && answer["retry-after"] == "1")
+                #expect(answer["ratelimit-policy"] == "\"writes\";q=5;w=1" && answer["ratelimit"] == "\"writes\";r=0;t=1")
+            }
+            #expect(try client.get("/v1/accounts/\(shop)/balance").status == 200)
+            let isLetInAgain = try eventually(seconds: 3) { try client.pay(1, from: world, to: shop, wait: nil).status == 202 }
+            #expect(isLetInAgain)
+        }
+
+        @Test func `without a descriptor a gateway neither spins nor ends, and goes on when there are some`() throws {
+            let gateway = try SpareGateway("")
+            let client = APIClient(gateway.endpoint, key: gateway.key)
+            #expect(try client.get("/v1/accounts").status == 200)
+            let used = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(gateway.pid)/fd").count
+            let before = try gateway.limitFiles(to: UInt(used))
+            var waiting: [HTTPConnection] = []
+            for _ in 0..<50 { waiting.append(try HTTPConnection(gateway.endpoint, timeoutSeconds: 5)) }
+            try waiting[49].send("GET /v1/accounts HTTP/1.1\r\nHost: a\r\n\r\n")
+            let cpu = try gateway.cpuTicks()
+            usleep(1_000_000)
+            // A hundred ticks are a second of a core.
+            #expect(try gateway.cpuTicks() - cpu < 30)
+            #expect(try client.get("/v1/accounts").status == 200)
+            try gateway.limitFiles(to: before)
+            #expect(try waiting[49].receive(answering: "GET").status == 401)
+            #expect(try gateway.metric("sluice_http_descriptor_exhaustions_total") >= 1)
+        }
+
+        @Test func `a stop ends in time with an idle client, and a second signal ends it at once`() throws {
+            let first = try SpareGateway("drain_idle_milliseconds=500")
+            let idle = try HTTPConnection(first.endpoint, timeoutSeconds: 5)
+            kill(first.pid, SIGTERM)
+            usleep(100_000)
+            #expect(try APIClient(first.admin, key: nil).get("/readyz").status == 503)
+            try idle.send("GET /v1/accounts HTTP/1.1\r\nHost: a\r\n\r\n")
+            let answer = try idle.receive(answering: "GET")
+            #expect(answer.status == 401 && answer["connection"] == "close")
+            #expect(first.waitForEnd(seconds: 6) == 0)
+
+            let second = try SpareGateway("drain_idle_milliseconds=5000")
+            let kept = try HTTPConnection(second.endpoint, timeoutSeconds: 5)
+            kill(second.pid, SIGTERM)
+            usleep(200_000)
+            #expect(second.waitForEnd(seconds: 0) == nil)
+            kill(second.pid, SIGTERM)
+            #expect(second.waitForEnd(seconds: 2) == 1)
+            _ = kept
+        }
+
+        @Test func `limits that cannot work end the start with a sentence`() throws {
+            for (limits, word) in [("conections=5", "conections"), ("connections=0", "1 to 1000000"), ("drain_milliseconds=10", "drain")] {
+                let result = try run(
+                    "/usr/bin/env",
+                    ["SLUICE_LIMITS=\(limits)", try SystemUnderTest.executable(), "gateway", "--show-limits"])
+                #expect(result.code == 2 && result.errors.contains(word), "\(result)")
+            }
+        }
+    }
+}
