@@ -78,6 +78,22 @@ bench-edge: release  ## what nginx costs in front of the gateways, and what auth
 fuzz-broker: setup  ## the broker's frames and files, ten million runs each, and that each target finds a planted bug
 	nice Tests/Fuzz/broker
 
+# The runs of `make bench`; floor-nginx and others, as loadtest/bench-system lists them.
+SCENARIOS ?= floor-nginx floor-direct capacity-nginx capacity-direct reads-nginx reads-direct writes-nginx writes-direct hot-merchant spike
+
+bench: release  ## the whole system under load, with audits, into loadtest/baselines; SCENARIOS=floor-nginx for one run
+	ulimit -n $$(ulimit -Hn) && loadtest/bench-system run .build/release/sluice $(SCENARIOS)
+	loadtest/bench-system summary
+
+bench-generator: release  ## what `sluice bench` costs beside wrk, into .build/bench/generator.json
+	@dpkg -s wrk hey >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install wrk hey
+	loadtest/bench-generator .build/release/sluice .build/bench/generator.json
+
+jmeter: release  ## loadtest/payments.jmx, small, through nginx; JMETER_HOME for another JMeter, JMETER="-Jthreads=3000 -Jseconds=120" for all of it
+	@[ -n "$(JMETER_HOME)" ] || dpkg -s jmeter-http openjdk-17-jdk-headless >/dev/null 2>&1 || \
+		$(AS_ROOT) apt-get -qq -y --no-install-recommends install jmeter jmeter-http openjdk-17-jdk-headless
+	ulimit -n $$(ulimit -Hn) && loadtest/jmeter/run .build/release/sluice $(JMETER)
+
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)
 

@@ -77,6 +77,7 @@ let package = Package(
         shim("CRedis", ["CHiredis"]),
         shim("CKafka", ["CRdkafka"]),
         shim("CBroker"),
+        shim("CTLS", links: ["ssl", "crypto"]),
 
         // No I/O: rules of money, bytes, counters
         module("Ledger"),
@@ -119,11 +120,22 @@ let package = Package(
         module("Broker", ["Loop", "Bytes", "Telemetry", "CSystem", "CBroker"]),
         .target(
             name: "Bench",
-            dependencies: ["Loop", "HTTP1", "Bytes", "Telemetry", "CSystem", .product(name: "Histogram", package: "hdrhistogram-swift")],
-            path: "Sources/Bench", swiftSettings: strict),
+            dependencies: [
+                "Loop", "HTTP1", "Bytes", "Telemetry", "CSystem", "CTLS", .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "Sources/Bench",
+            // A link into loadtest/: the presets are files like everybody's.
+            resources: ["steady", "black-friday", "hot-merchant", "flash-crash-recovery", "capacity"].map {
+                .embedInCode("Presets/\($0).json")
+            },
+            swiftSettings: strict),
         module("Standalone", ["Loop", "Bytes", "Telemetry", "CSystem"]),
         module(
-            "Operate", ["Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem"]),
+            "Operate",
+            [
+                "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Pool", "Ledger", "Bytes", "Telemetry", "CSystem",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ]),
 
         .executableTarget(
             name: "sluice",

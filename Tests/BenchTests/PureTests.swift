@@ -8,49 +8,58 @@ import Testing
     @Test func `percentiles of a known distribution are right within 5 %`() throws {
         // Exponential with a mean of 1 ms: the p-th percentile is -ln(1 - p) ms.
         var chance = Chance(seed: 42)
-        var counts = LoadCounts()
+        var counts = LoadCounts(phases: 1, series: LoadSeries(seconds: 1))
         for _ in 0..<200_000 {
-            let value = -log(1 - Double.random(in: 0..<1, using: &chance)) * 1e6
-            counts.noteAnswer(.read, status: 200, afterNanoseconds: UInt64(value))
+            let value = UInt64(-log(1 - Double.random(in: 0..<1, using: &chance)) * 1e6)
+            counts.noteAnswer(RequestPlan(kind: .balance), LoadAnswer(status: 200), latency: value, service: value, isMeasured: true)
         }
-        let latency = try #require(LoadReport.Latency(counts.reads))
+        let latency = try #require(LoadReport.Latency(counts.latency(of: [.balance, .status])))
         for (measured, share) in [(latency.p50, 0.5), (latency.p90, 0.9), (latency.p99, 0.99), (latency.p999, 0.999)] {
             let expected = -log(1 - share)
             #expect(abs(measured - expected) < expected * 0.05, "p\(share * 100): \(measured) for \(expected)")
         }
         #expect(abs(latency.mean - 1) < 0.02)
-        #expect(LoadReport.Latency(counts.writes) == nil)
+        #expect(LoadReport.Latency(counts.latency(of: [.payment])) == nil)
     }
 
     @Test func `counts of threads add up`() {
-        var first = LoadCounts()
-        first.noteSent(afterNanoseconds: 2_000_000)
-        first.noteAnswer(.read, status: 200, afterNanoseconds: 1_000)
-        var second = LoadCounts()
-        second.noteSent(afterNanoseconds: 500)
-        second.noteSent(afterNanoseconds: 500)
-        second.noteAnswer(.write, status: 202, afterNanoseconds: 3_000)
-        second.noteFailure(.timedOut, afterNanoseconds: 9_000)
-        second.noteDrop(afterNanoseconds: 10_000)
+        var first = LoadCounts(phases: 1, series: LoadSeries(seconds: 2))
+        first.noteSent(afterNanoseconds: 2_000_000, byItself: 1_500_000)
+        first.noteAnswer(RequestPlan(kind: .balance), LoadAnswer(status: 200), latency: 1_000, service: 900, isMeasured: true)
+        first.acknowledged = [PaymentID(high: 1, low: 2)]
+        var second = LoadCounts(phases: 1, series: LoadSeries(seconds: 2))
+        second.noteSent(afterNanoseconds: 500, byItself: 0)
+        second.noteSent(afterNanoseconds: 3_000_000, byItself: 500)
+        second.noteAnswer(RequestPlan(kind: .payment, interval: 1), LoadAnswer(status: 402), latency: 3_000, service: 1, isMeasured: true)
+        second.noteAnswer(RequestPlan(kind: .payment), LoadAnswer(status: 500), latency: 3_000, service: 1, isMeasured: true)
+        second.noteUnanswered(RequestPlan(kind: .balance), afterNanoseconds: 9_000, isMeasured: true)
+        second.noteUnanswered(RequestPlan(kind: .balance), afterNanoseconds: 9_000, isMeasured: false)
+        second.retries = 3
+        second.acknowledged = [PaymentID(high: 3, low: 4)]
         first.add(second)
-        #expect(first.sent == 3 && first.late == 1 && first.answered == 2 && first.dropped == 1)
-        #expect(first.statuses == [200: 1, 202: 1])
-        #expect(first.failures == [.timedOut: 1])
-        let histograms = [first.reads, first.writes, first.refused, first.unanswered]
-        #expect(histograms.map { LoadReport.Latency($0)?.count } == [1, 1, nil, 2])
+        #expect(first.sent == 3 && first.late == 2 && first.lateByItself == 1 && first.answered == 3 && first.declined == 1)
+        #expect(first.latestNanoseconds == 3_000_000 && first.latestByItselfNanoseconds == 1_500_000 && first.retries == 3)
+        let histograms = [
+            first.latency(of: [.balance]), first.latency(of: [.payment]), first.refused, first.unanswered, first.all, first.phases[0],
+        ]
+        #expect(histograms.map { LoadReport.Latency($0)?.count } == [1, 1, 1, 1, 4, 4])
+        #expect(first.series.intervals.map(\.succeeded) == [1, 1] && first.series.intervals.map(\.failed) == [3, 0])
+        #expect(first.acknowledged == [PaymentID(high: 1, low: 2), PaymentID(high: 3, low: 4)])
     }
 
     @Test func `a constant schedule does not drift`() {
         var chance = Chance(seed: 1)
-        var schedule = ArrivalSchedule(perSecond: 3, arrivals: .constant, phase: 0.5, chance: &chance)
+        let phases = [LoadPhase("long", seconds: 2_000_000)]
+        var schedule = ArrivalSchedule(perSecond: 3, phases: phases, arrivals: .constant, phase: 0.5, chance: &chance)
         #expect(schedule.next == 166_666_666)
         for _ in 0..<3_000_000 { schedule.advance(&chance) }
-        #expect(schedule.next == 1_000_000_166_666_666 || schedule.next == 1_000_000_166_666_667)
+        #expect((1_000_000_166_666_600...1_000_000_166_666_700).contains(schedule.next))
     }
 
     @Test func `the gaps of a Poisson schedule have the mean and the spread of an exponential`() {
         var chance = Chance(seed: 7)
-        var schedule = ArrivalSchedule(perSecond: 1_000, arrivals: .poisson, phase: 0, chance: &chance)
+        let phases = [LoadPhase("long", seconds: 1_000)]
+        var schedule = ArrivalSchedule(perSecond: 1_000, phases: phases, arrivals: .poisson, phase: 0, chance: &chance)
         var (last, sum, squares, long) = (UInt64(0), 0.0, 0.0, 0)
         let count = 100_000
         for _ in 0..<count {
@@ -124,7 +133,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "https://127.0.0.1", "127.0.0.1:80", "http://", "http://a:b", "http://127.0.0.1:99999", "http://127.0.0.1/?a", "http://u@127.0.0.1",
+        "ftp://127.0.0.1", "127.0.0.1:80", "http://", "http://a:b", "", "http://127.0.0.1,https://127.0.0.2",
+        "http://127.0.0.1/a,http://127.0.0.1/b", "http://127.0.0.1:99999", "http://127.0.0.1/?a", "http://u@127.0.0.1",
     ])
     func `what is no address is refused`(url: String) {
         #expect(LoadTarget(url: url) == nil)
@@ -142,10 +152,21 @@ import Testing
         #expect(try problem { $0.pace = .open(perSecond: .nan, .constant) } != nil)
         #expect(try problem { $0.connections = 0 } != nil)
         #expect(try problem { $0.threads = 65 } != nil)
-        #expect(try problem { $0.reads = 0 } != nil)
+        #expect(try problem { $0.mix.reads = 0 } != nil)
+        #expect(try problem { ($0.mix.balances, $0.mix.statuses, $0.mix.transactions) = (0, 0, 0) } != nil)
+        #expect(try problem { $0.phases = [] } != nil)
+        #expect(try problem { $0.phases = [LoadPhase("a", seconds: 1, isWarmUp: true)] } != nil)
+        #expect(try problem { $0.phases = [LoadPhase("a", seconds: 1, from: 0)] } != nil)
+        #expect(try problem { $0.phases = [LoadPhase("a", seconds: 1, from: -1, to: 1)] } != nil)
+        #expect(try problem { $0.phases = Array(repeating: LoadPhase("a", seconds: 1), count: 65) } != nil)
+        #expect(try problem { $0.duplicateShare = 1.1 } != nil)
+        #expect(try problem { ($0.duplicateShare, $0.waitShare) = (0.6, 0.6) } != nil)
+        #expect(try problem { $0.followShare = .nan } != nil)
+        #expect(try problem { $0.retriesMax = 11 } != nil)
+        #expect(try problem { $0.popularity = .hot(share: 0.5) } != nil)
         #expect(try problem { $0.seconds = 0 } != nil)
         #expect(try problem { $0.timeoutSeconds = 0 } != nil)
         #expect(try problem { $0.popularity = .zipf(exponent: 0) } != nil)
-        #expect(try problem { ($0.writes, $0.accounts) = (1, AccountSet(["a"]) ?? $0.accounts) } != nil)
+        #expect(try problem { ($0.mix.writes, $0.accounts) = (1, AccountSet(["a"]) ?? $0.accounts) } != nil)
     }
 }

@@ -47,6 +47,8 @@ ssize_t sluice_socket_send(int descriptor, const void *_Nonnull bytes, size_t co
 void sluice_thread_set_name(const char *_Nonnull name);
 /// CPU time this process has used, microseconds, user and system.
 int64_t sluice_process_cpu_microseconds(void);
+/// The same of the calling thread.
+int64_t sluice_thread_cpu_microseconds(void);
 /// Raises RLIMIT_NOFILE to its hard limit and returns it.
 uint64_t sluice_descriptor_limit_raise(void);
 /// Makes every signal in the list blocked in this thread and those it starts, and returns a signalfd.

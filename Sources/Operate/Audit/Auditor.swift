@@ -16,6 +16,8 @@ public struct Auditor {
     public var redis: RedisConfiguration?
     /// Nil looks at all tenants.
     public var tenant: String?
+    /// Payments that must have an outcome by now; nil when nobody kept them.
+    public var acknowledged: AcknowledgedPayments?
 
     public init(database: PostgresConfiguration) { self.database = database }
 
@@ -43,6 +45,11 @@ public struct Auditor {
         try check(ChangeCheck.check) { check throws(OperateError) in try ChangeCheck.run(scope, connection, &check) }
         try check(OpeningCheck.check) { check throws(OperateError) in try OpeningCheck.run(scope, connection, &check) }
         try check(KeyCheck.check) { check throws(OperateError) in try KeyCheck.run(scope, connection, &check) }
+        if let acknowledged {
+            try check(AcknowledgedCheck.check) { check throws(OperateError) in
+                try AcknowledgedCheck(payments: acknowledged, connection: connection).run(&check)
+            }
+        }
         report.deadLetters = try DeadLetters.count(scope, connection)
         if let kafka {
             try check(LogCheck.check) { check throws(OperateError) in

@@ -1,3 +1,4 @@
+internal import Histogram
 internal import Ledger
 
 /// Decides what is sent when, what is repeated, and what is counted. Pure: time and chance are passed in.
@@ -7,6 +8,13 @@ struct SubmitMachine {
     static let pauseMaxMilliseconds: UInt64 = 5_000
     /// Between two looks at a payment that is not decided, when the server did not make the first one wait.
     static let followPauseMilliseconds: UInt64 = 100
+
+    /// What took longer counts as this long: an hour.
+    private static let latencyNanosecondsMax: UInt64 = 3_600_000_000_000
+
+    private static func histogram() -> Histogram<UInt64> {
+        Histogram(highestTrackableValue: latencyNanosecondsMax, numberOfSignificantValueDigits: .two)
+    }
 
     private(set) var report: SubmitReport
     /// Lines taken in and not finished.
@@ -20,8 +28,9 @@ struct SubmitMachine {
     /// Payments that are accepted and looked after: behind everything that is to be sent.
     private var following = ItemQueue()
     private var delayed: [SubmitItem] = []
-    private var accept = LatencyHistogram()
-    private var final = LatencyHistogram()
+    /// Nanoseconds.
+    private var accept = Self.histogram()
+    private var final = Self.histogram()
 
     init(_ options: SubmitOptions, external: Set<AccountID> = [], now: UInt64) {
         self.options = options
@@ -95,7 +104,7 @@ struct SubmitMachine {
                 if answer.isReplayed { $0.replayed += 1 }
             }
             item.paymentID = id
-            if !item.waitsForOutcome { accept.record(nanoseconds: elapsedNanoseconds) }
+            if !item.waitsForOutcome { accept.record(min(elapsedNanoseconds, Self.latencyNanosecondsMax)) }
             accepted(item, outcome, elapsedNanoseconds, now)
         case (.follow, .accepted(_, let outcome)):
             if outcome != nil { lastProgressMilliseconds = now }
@@ -153,7 +162,7 @@ struct SubmitMachine {
             guard !item.paymentID.isEmpty, !isOverdue(item, now) else { return undecided(item, "accepted, and not decided in time") }
             return delay(item, until: now + Self.followPauseMilliseconds)
         }
-        if item.waitsForOutcome { final.record(nanoseconds: elapsed) }
+        if item.waitsForOutcome { final.record(min(elapsed, Self.latencyNanosecondsMax)) }
         unfinished -= 1
     }
 

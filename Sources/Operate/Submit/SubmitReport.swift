@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Histogram
 
 /// What came of a file.
 public struct SubmitReport: Encodable, Sendable {
@@ -122,11 +123,12 @@ public struct SubmitReport: Encodable, Sendable {
 }
 
 extension SubmitReport.Latency {
-    /// Nil for an empty histogram.
-    init?(_ histogram: LatencyHistogram) {
-        guard let p50 = histogram.milliseconds(at: 0.5), let p90 = histogram.milliseconds(at: 0.9),
-            let p99 = histogram.milliseconds(at: 0.99), let max = histogram.maxMilliseconds
-        else { return nil }
-        self.init(count: histogram.count, p50: p50, p90: p90, p99: p99, max: max)
+    /// Of nanoseconds; nil for an empty histogram.
+    init?(_ histogram: Histogram<UInt64>) {
+        guard histogram.totalCount > 0 else { return nil }
+        func milliseconds(_ percentile: Double) -> Double { Double(histogram.valueAtPercentile(percentile)) / 1e6 }
+        self.init(
+            count: Int(histogram.totalCount), p50: milliseconds(50), p90: milliseconds(90), p99: milliseconds(99),
+            max: Double(histogram.max) / 1e6)
     }
 }

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Glibc
 
 /// The accounts that a run reads and moves money between.
@@ -36,10 +37,20 @@ public struct AccountSet: Sendable, Equatable {
     }
 
     /// The name of the account at `index`, 0 to `count` - 1.
-    func name(_ index: Int) -> String {
+    public func name(_ index: Int) -> String {
         switch names {
         case .numbered(let prefix, let first): "\(prefix)\(first + index)"
         case .listed(let list): list[index]
+        }
+    }
+
+    /// Appends the name of the account at `index`.
+    func append(name index: Int, to output: inout [UInt8]) {
+        switch names {
+        case .numbered(let prefix, let first):
+            output.append(text: prefix)
+            output.append(decimal: Int64(first + index))
+        case .listed(let list): output.append(text: list[index])
         }
     }
 
@@ -61,10 +72,13 @@ struct AccountPicker {
     private let count: Int
     /// The share of all draws that fall on an account or one before it; empty when all are alike.
     private let cumulativeShares: [Double]
+    /// The share of the first account, where that is all there is to it.
+    private let hotShare: Double?
 
     init(count: Int, _ popularity: LoadOptions.Popularity) {
         precondition(count > 0)
         self.count = count
+        if case .hot(let share) = popularity { hotShare = share } else { hotShare = nil }
         guard case .zipf(let exponent) = popularity else {
             cumulativeShares = []
             return
@@ -81,6 +95,9 @@ struct AccountPicker {
 
     /// An account's index.
     func pick(_ chance: inout Chance) -> Int {
+        if let hotShare {
+            return Double.random(in: 0..<1, using: &chance) < hotShare ? 0 : Int.random(in: 1..<count, using: &chance)
+        }
         guard !cumulativeShares.isEmpty else { return Int.random(in: 0..<count, using: &chance) }
         let share = Double.random(in: 0..<1, using: &chance)
         var (low, high) = (0, count - 1)
@@ -91,8 +108,13 @@ struct AccountPicker {
         return low
     }
 
-    /// Two different accounts; there are two at least.
+    /// Two different accounts, who pays and who is paid; there are two at least, and beside a hot one two others.
     func pickPair(_ chance: inout Chance) -> (Int, Int) {
+        if hotShare != nil {
+            let payer = Int.random(in: 1..<count, using: &chance)
+            let paid = pick(&chance)
+            return (payer, paid == payer ? (payer == count - 1 ? 1 : payer + 1) : paid)
+        }
         let first = pick(&chance)
         let second = pick(&chance)
         // Not drawn again until it differs: under a steep popularity that would take long.

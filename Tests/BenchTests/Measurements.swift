@@ -1,0 +1,4 @@
+import Testing
+
+/// Whatever sends requests and looks at a clock: one suite, and one test, at a time.
+@Suite(.serialized) enum Measurements {}
