@@ -14,40 +14,14 @@ import subprocess
 import sys
 import time
 
+from measure import Figures, children, free_port, processor_seconds, run
+
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SECONDS = int(os.environ.get("SECONDS_EACH", "10"))
 CONNECTIONS = [int(number) for number in os.environ.get("CONNECTIONS", "64 3000").split()]
 PAYMENTS = int(os.environ.get("PAYMENTS", "2000"))
 ACCOUNTS = 1_000
 HOME = pathlib.Path(__file__).resolve().parent
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def run(*words, **options):
-    """A command that must succeed."""
-    return subprocess.run([str(word) for word in words], check=True, text=True, **options)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def processor_seconds(pids):
-    """User and system time of all threads of these processes."""
-    total = 0
-    for pid in pids:
-        # The program's name may hold anything but is followed by the last bracket.
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
-
-
-def children(pid):
-    """A process and its children: nginx works in one of those."""
-    listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid] + [int(child) for child in listed]
 
 
 def percentile(values, percent):
@@ -212,21 +186,6 @@ def template(name, folder, **values):
     path = folder / f"{name}.conf"
     path.write_text(text)
     return path
-
-
-class Figures:
-    """The result's list."""
-
-    def __init__(self):
-        self.items = []
-
-    def add(self, name, values, unit, target=None, at_least=False):
-        value = statistics.median(values)
-        met = None if target is None else (value >= target if at_least else value <= target)
-        self.items.append({
-            "name": name, "value": round(value, 3), "unit": unit, "target": target, "met": met,
-            "spread": [round(min(values), 3), round(max(values), 3)],
-        })
 
 
 def show(samples, items):
