@@ -6,7 +6,8 @@ SOURCES = Package.swift Sources Tests
 BENCH_PACKAGES = wrk libnginx-mod-http-lua lua-nginx-redis
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup build release run test test-only test-broker test-crash bench-broker bench-frontend bench-ledger bench-edge bench-reads test-reads bench-peers fuzz-broker format lint clean
+# No target is a file of that name.
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ {print $$1}' $(firstword $(MAKEFILE_LIST)))
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

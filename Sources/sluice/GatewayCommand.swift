@@ -78,7 +78,7 @@ struct GatewayCommand: ParsableCommand {
         options.limits = try readLimits()
         options.limits.connectionsPerServerMax = try Settings.integer(
             "server-connections", serverConnections, in: 2...1_000, absent: options.limits.connectionsPerServerMax)
-        let nearKibibytes = try Settings.integer("near-kib", nearKib, in: 0...4_194_304, absent: 8_192)
+        let nearKibibytes = try Settings.integer("near-kib", nearKib, in: 0...4_194_304, absent: options.limits.nearBytes / 1_024)
         guard nearKibibytes == 0 || nearKibibytes >= 64 else { throw SettingError("near-kib", "must be 0, or 64 and more") }
         options.limits.nearBytes = nearKibibytes * 1_024
         options.listen = try Settings.address("listen", listen)

@@ -79,6 +79,27 @@ extension WholeSystem {
             #expect(isLetInAgain)
         }
 
+        @Test func `a batch counts as its items, and is refused whole`() throws {
+            let gateway = try SpareGateway("tenant_writes_per_second=10")
+            let scene = try Scene()
+            let (world, shop) = (try scene.world(), try scene.open("shop"))
+            let client = APIClient(gateway.endpoint, key: gateway.key)
+            // Each takes a second's quota, so hardly more than one a second is let in.
+            let answers = try (0..<8).map { _ in
+                let items = (0..<20).map { _ in
+                    "{\"key\":\"\(newKey())\",\"debit\":\"\(world)\",\"credit\":\"\(shop)\",\"amount\":1,\"currency\":\"CZK\"}"
+                }
+                return try client.send("POST", "/v1/batches", [:], body: "{\"items\":[\(items.joined(separator: ","))]}")
+            }
+            let taken = answers.filter { $0.status == 200 }
+            let refused = answers.filter { $0.status == 429 }
+            #expect(taken.count + refused.count == 8 && !taken.isEmpty && !refused.isEmpty, "\(answers.map(\.status))")
+            for answer in refused { #expect(answer["ratelimit"] == "\"writes\";r=0;t=1") }
+            let tables = LedgerTables(system: scene.system)
+            let isSettled = try eventually(seconds: 20) { try tables.movements(to: shop).count == 20 * taken.count }
+            #expect(isSettled)
+        }
+
         @Test func `without a descriptor a gateway neither spins nor ends, and goes on when there are some`() throws {
             let gateway = try SpareGateway("")
             let client = APIClient(gateway.endpoint, key: gateway.key)
