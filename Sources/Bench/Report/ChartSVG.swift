@@ -29,7 +29,7 @@ struct ChartSVG {
     private var left: Double { 58 }
     private var bottom: Double { 44 }
     private var top: Double { bands.isEmpty ? 10 : 24 }
-    private var right: Double { 14 }
+    private var right: Double { 22 }
 
     func render() -> String {
         var svg =

@@ -107,10 +107,10 @@ enum HTMLStyle {
         .tick, .axis { fill: var(--soft); font: 11px system-ui, sans-serif; } .narrow { display: none; }
         .table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
         th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-        th { color: var(--soft); font-weight: 600; } .text { text-align: left; } td.text { white-space: normal; }
+        th { color: var(--soft); font-weight: 600; } th.text, td.text { text-align: left; white-space: normal; }
         th:first-child, td:first-child { padding-left: 0; }
         @media (max-width: 620px) { .wide { display: none; } .narrow { display: block; } main { padding: 16px 14px 40px; }
-          th, td { padding: 5px 7px; } .figures { grid-template-columns: 1fr 1fr; } }
+          th, td { padding: 5px 5px; } .figures { grid-template-columns: 1fr 1fr; } }
         @media print { body { font-size: 12px; } section { break-inside: avoid; } }
         """
 }
