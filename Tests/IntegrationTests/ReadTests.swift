@@ -49,16 +49,24 @@ extension WholeSystem {
             }
             let last = try scene.client.pay(3, from: shop, to: world)
             let revision = try #require(last.json.debit_result.revision.int, "\(last)")
-            var entries: [JSON] = []
-            var target: String? = "/v1/accounts/\(shop)/transactions?limit=4&min_revision=\(revision)"
-            while let next = target {
-                let page = try scene.client.get(next)
-                try #require(page.status == 200, "\(page)")
-                #expect(page.json.account.string == shop)
-                #expect(page.json.data.list.count <= 4)
-                entries += page.json.data.list
-                target = page.json.next.string.map { "/v1/accounts/\(shop)/transactions?limit=4&cursor=\($0)" }
+            func pages(of account: String, minRevision: Int) throws -> [JSON] {
+                var entries: [JSON] = []
+                var target: String? = "/v1/accounts/\(account)/transactions?limit=4&min_revision=\(minRevision)"
+                while let next = target {
+                    let page = try scene.client.get(next)
+                    try #require(page.status == 200, "\(page)")
+                    #expect(page.json.account.string == account)
+                    #expect(page.json.data.list.count <= 4)
+                    entries += page.json.data.list
+                    target = page.json.next.string.map { "/v1/accounts/\(account)/transactions?limit=4&cursor=\($0)" }
+                }
+                return entries
             }
+            // Nearly all debits on one side are nearly all credits on the other: both ways through the history are paged.
+            let others = try pages(of: world, minRevision: try #require(last.json.credit_result.revision.int, "\(last)"))
+            #expect(others.map(\.sequence.int) == (1...18).reversed().map { $0 })
+            #expect(others.map(\.direction.string) == ["credit"] + Array(repeating: "debit", count: 17))
+            let entries = try pages(of: shop, minRevision: revision)
             #expect(entries.map(\.sequence.int) == (1...18).reversed().map { $0 })
             #expect(entries.first?.direction.string == "debit")
             #expect(entries.first?.amount.int == 3)
