@@ -189,10 +189,7 @@ final class AccountReads {
     /// A body of `-` says that there is no such account.
     private func show(_ ticket: RequestTicket, revision: Int64, body: Span<UInt8>, ifNoneMatch tags: Span<UInt8>) {
         if body.count == 1 { return responder.refuse(ticket, Problem(.notFound)) }
-        let isKnown = !tags.isEmpty && EntityTag.matches(ifNoneMatch: tags, revision: revision)
-        var answer = Answer(isKnown ? .notModified : .ok)
-        answer.revision = revision
-        responder.send(ticket, answer, body: body)
+        responder.show(ticket, revision: revision, body: body, ifNoneMatch: tags)
     }
 
     private func refuse(_ read: AccountRead, _ problem: Problem) {

@@ -234,10 +234,7 @@ final class HistoryReads {
 
     private func show(_ read: HistoryRead, revision: Int64, page: Span<UInt8>) {
         let tags = read.ifNoneMatch
-        let isKnown = !tags.isEmpty && EntityTag.matches(ifNoneMatch: tags.span, revision: revision)
-        var answer = Answer(isKnown ? .notModified : .ok)
-        answer.revision = revision
-        responder.send(read.ticket, answer, body: page)
+        responder.show(read.ticket, revision: revision, body: page, ifNoneMatch: tags.span)
         end(read)
     }
 

@@ -155,10 +155,7 @@ final class PaymentReads {
 
     private func show(_ read: PaymentRead, revision: Int64, body: Span<UInt8>) {
         let tags = read.ifNoneMatch
-        let isKnown = !tags.isEmpty && EntityTag.matches(ifNoneMatch: tags.span, revision: revision)
-        var answer = Answer(isKnown ? .notModified : .ok)
-        answer.revision = revision
-        responder.send(read.ticket, answer, body: body)
+        responder.show(read.ticket, revision: revision, body: body, ifNoneMatch: tags.span)
         end(read)
     }
 

@@ -20,6 +20,14 @@ final class Responder {
         server?.respond(ticket) { rendering, output, date in answer.write(body: body, rendering, to: &output, date: date) }
     }
 
+    /// What was read, at its revision: 304 when the client's `If-None-Match` (empty for none) names it.
+    func show(_ ticket: RequestTicket, revision: Int64, body: Span<UInt8>, ifNoneMatch tags: Span<UInt8>) {
+        let isKnown = !tags.isEmpty && EntityTag.matches(ifNoneMatch: tags, revision: revision)
+        var answer = Answer(isKnown ? .notModified : .ok)
+        answer.revision = revision
+        send(ticket, answer, body: body)
+    }
+
     func refuse(_ ticket: RequestTicket, _ problem: Problem, allow: StaticString? = nil, quota: QuotaPolicy? = nil) {
         var answer = Answer(problem.code)
         answer.allow = allow

@@ -14,27 +14,6 @@ struct DeadCommand: ParsableCommand {
         subcommands: [List.self, Show.self, Replay.self])
 }
 
-/// A connection to the primary that `--database` names.
-private func connected<Result>(
-    _ database: DatabaseOptions, _ body: (PostgresConnection) throws(OperateError) -> Result
-) throws -> Result {
-    let configuration = try withSettings { () throws(SettingError) in try database.configuration(applicationName: "sluice-dead") }
-    return try reporting { () throws(OperateError) in
-        let connection: PostgresConnection
-        do throws(PostgresError) {
-            connection = try PostgresConnection(configuration.connectionString, applicationName: configuration.applicationName)
-        } catch {
-            throw .postgres(error)
-        }
-        return try body(connection)
-    }
-}
-
-/// `2026-11-27T08:00:00Z`, for people.
-private func time(_ microseconds: Int64) -> String {
-    Date(timeIntervalSince1970: Double(microseconds) / 1e6).formatted(.iso8601)
-}
-
 private func parsedPlace(_ text: String) throws -> DeadLetterBox.Place {
     guard let place = DeadLetterBox.Place(text) else { throw ValidationError("'\(text)' is no place: use PARTITION/OFFSET") }
     return place
@@ -54,7 +33,7 @@ extension DeadCommand {
         }
 
         func run() throws {
-            let letters = try connected(database) { connection throws(OperateError) in
+            let letters = try database.connected(as: "sluice-dead") { connection throws(OperateError) in
                 try DeadLetterBox(connection).list(tenant: tenant, open: open, limit: limit)
             }
             var table = TextTable(["PLACE", "SEEN", "TENANT", "OPERATION", "STATE", "REASON"])
@@ -75,7 +54,9 @@ extension DeadCommand {
         @Argument(help: "PARTITION/OFFSET, as list shows it.", transform: parsedPlace(_:)) var place: DeadLetterBox.Place
 
         func run() throws {
-            let letter = try connected(database) { connection throws(OperateError) in try DeadLetterBox(connection).find(place) }
+            let letter = try database.connected(as: "sluice-dead") { connection throws(OperateError) in
+                try DeadLetterBox(connection).find(place)
+            }
             var lines = [
                 "place:     \(letter.place) of log \(letter.logIncarnation)", "seen:      \(time(letter.seenAtMicroseconds))",
                 "tenant:    \(letter.tenant ?? "-")", "operation: \(letter.operation ?? "-")", "reason:    \(letter.reason)",
@@ -108,7 +89,7 @@ extension DeadCommand {
 
         func run() throws {
             let brokers = try withSettings { () throws(SettingError) in try kafka.configuration(clientID: "sluice-dead") }
-            let failed = try connected(database) { (connection: PostgresConnection) throws(OperateError) -> Int in
+            let failed = try database.connected(as: "sluice-dead") { (connection: PostgresConnection) throws(OperateError) -> Int in
                 let replay = DeadLetterReplay(connection, kafka: brokers)
                 var failed = 0
                 for place in places {

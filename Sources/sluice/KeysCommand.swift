@@ -16,24 +16,8 @@ private struct PrimaryOption: ParsableArguments {
     @OptionGroup var database: DatabaseOptions
 
     func connected<Result>(_ body: (PostgresConnection) throws(OperateError) -> Result) throws -> Result {
-        let configuration = try withSettings { () throws(SettingError) in
-            try database.configuration(applicationName: "sluice-keys")
-        }
-        return try reporting { () throws(OperateError) in
-            let connection: PostgresConnection
-            do throws(PostgresError) {
-                connection = try PostgresConnection(configuration.connectionString, applicationName: configuration.applicationName)
-            } catch {
-                throw .postgres(error)
-            }
-            return try body(connection)
-        }
+        try database.connected(as: "sluice-keys", body)
     }
-}
-
-/// `2026-11-27T08:00:00Z`, for people.
-private func time(_ microseconds: Int64) -> String {
-    Date(timeIntervalSince1970: Double(microseconds) / 1e6).formatted(.iso8601)
 }
 
 extension KeysCommand {
