@@ -9,26 +9,15 @@ internal import Store
 internal import Telemetry
 internal import Wire
 
-/// One read of an account under way. Reused, with the memory it has grown to.
-final class AccountRead {
-    fileprivate(set) var ticket: RequestTicket
-    fileprivate(set) var tenant = TenantID(0)
-    fileprivate var partition: Int32 = 0
+/// One read of an account under way.
+final class AccountRead: LedgerRead {
     /// Its name in Redis; the account's id stands at the end.
     var key: [UInt8] = []
     fileprivate var idCount = 0
-    /// What the client has seen: nothing older is shown.
-    fileprivate var minRevision: Int64 = 0
-    /// What Redis knows to exist: nothing older is shown by a replica.
-    fileprivate var floor: Int64 = 0
-    /// The client's `If-None-Match`; empty for none.
-    fileprivate var ifNoneMatch: [UInt8] = []
-    /// Until when replicas are asked again; 0 before the first was too old.
-    fileprivate var deadline: UInt64 = 0
-
-    init(ticket: RequestTicket) { self.ticket = ticket }
-
-    fileprivate var required: Int64 { max(minRevision, floor) }
+    /// The question to Redis that it waits for, as the copies in the process know it.
+    var question = NearCache.Ticket.none
+    /// Those that wait for the same answer.
+    fileprivate var others: [AccountRead] = []
 
     fileprivate var accountKey: AccountKey {
         guard let account = AccountID(key.span.extracting((key.count - idCount)...)) else { preconditionFailure("a read of no account") }
@@ -36,34 +25,27 @@ final class AccountRead {
     }
 }
 
-/// Reads of accounts: a copy in the process, Redis, then a replica, then the primary within its budget. What is shown is never older
-/// than what the client or Redis has seen.
-final class AccountReads {
-    private struct Place: Hashable {
-        let account: AccountKey
-        let isPrimary: Bool
-    }
-
+/// Reads of accounts: a copy in the process, Redis, then the databases. What is shown is never older than what the client or Redis has
+/// seen.
+final class AccountReads: DatabaseReader {
     private let loop: EventLoop
-    private let limits: GatewayLimits
     private let responder: Responder
     private let cache: Cache
-    private let pool: ReplicaPool
+    private let databases: DatabaseReads<AccountReads>
     private let counters: GatewayCounters
-    private var flights = Flights<Place, AccountRead>()
-    private var tooEarly = DeadlineQueue<AccountRead>()
+    /// By key in Redis: who asked for it last, and waits for the answer.
+    private var asking: [[UInt8]: AccountRead] = [:]
     private var free: [AccountRead] = []
-    private var body: [UInt8] = []
     private var key: [UInt8] = []
     private(set) var count = 0
 
-    init(loop: EventLoop, limits: GatewayLimits, responder: Responder, cache: Cache, pool: ReplicaPool, counters: GatewayCounters) {
+    init(loop: EventLoop, responder: Responder, cache: Cache, databases: DatabaseReads<AccountReads>, counters: GatewayCounters) {
         self.loop = loop
-        self.limits = limits
         self.responder = responder
         self.cache = cache
-        self.pool = pool
+        self.databases = databases
         self.counters = counters
+        databases.reader = self
     }
 
     /// - Parameter account: a valid account's id.
@@ -80,111 +62,87 @@ final class AccountReads {
         }
         let read = free.popLast() ?? AccountRead(ticket: ticket)
         count += 1
-        read.ticket = ticket
-        read.tenant = caller.tenant
-        read.partition = caller.partition
+        read.begin(ticket, of: caller, minRevision: minRevision, ifNoneMatch: ifNoneMatch, nowNanoseconds: loop.nowNanoseconds)
         read.key.removeAll(keepingCapacity: true)
         read.key.append(key.span)
         read.idCount = account.count
-        read.minRevision = minRevision
-        read.floor = 0
-        read.deadline = 0
-        read.ifNoneMatch.removeAll(keepingCapacity: true)
-        read.ifNoneMatch.append(ifNoneMatch)
         askCache(read, now)
     }
 
+    /// Whoever asks while nothing has changed since the last question waits for its answer.
     private func askCache(_ read: AccountRead, _ now: UInt64) {
-        if !cache.get(read, nowMilliseconds: now) { askReplica(read) }
+        if let asker = asking[read.key], cache.isAwaited(asker) { return asker.others.append(read) }
+        guard cache.get(read, nowMilliseconds: now) else { return databases.ask(read) }
+        asking[read.key] = read
     }
 
     /// Redis's answer.
     func answered(_ read: AccountRead, _ result: RedisResult) {
-        guard case .reply(let reply) = result, reply.kind == .string, let value = CacheValue(reply.bytes) else { return askReplica(read) }
-        let isBelieved = value.kind != .floor && value.revision >= read.required
-        if isBelieved, cache.isFresh(read.partition, nowMilliseconds: loop.turnMilliseconds) {
-            counters.cacheHits.add()
-            let tags = read.ifNoneMatch
-            show(read.ticket, revision: value.revision, body: value.body, ifNoneMatch: tags.span)
-            return end(read)
+        if let asker = asking[read.key], asker === read { asking[read.key] = nil }
+        var others: [AccountRead] = []
+        swap(&others, &read.others)
+        take(result, for: read, hasAsked: true)
+        for other in others { take(result, for: other, hasAsked: false) }
+    }
+
+    private func take(_ result: RedisResult, for read: AccountRead, hasAsked: Bool) {
+        guard case .reply(let reply) = result, reply.kind == .string, let value = CacheValue(reply.bytes) else {
+            return databases.ask(read)
         }
-        if isBelieved { counters.unbelieved.add() }
+        let now = loop.turnMilliseconds
+        let isFresh = cache.isFresh(read.partition, nowMilliseconds: now)
+        if value.kind != .floor, value.revision >= read.required {
+            guard !isFresh else {
+                counters.cacheHits.add()
+                let tags = read.ifNoneMatch
+                show(read.ticket, revision: value.revision, body: value.body, ifNoneMatch: tags.span)
+                return end(read)
+            }
+            counters.unbelieved.add()
+        } else if !hasAsked, isFresh {
+            // The question is older than this read, which presents what was committed since: Redis knows better by now.
+            return askCache(read, now)
+        }
         // Committed it was: a database that knows less is behind.
         read.floor = max(read.floor, value.revision)
-        askReplica(read)
+        databases.ask(read)
     }
 
     // MARK: Databases
 
-    private func askReplica(_ read: AccountRead) { ask(read, isPrimary: false) }
+    func subject(of read: AccountRead) -> AccountKey { read.accountKey }
+    func query(_ account: AccountKey) -> Query { ReadQueries.account(account) }
 
-    private func ask(_ read: AccountRead, isPrimary: Bool) {
-        let place = Place(account: read.accountKey, isPrimary: isPrimary)
-        guard flights.join(place, read) else { return counters.sharedMisses.add() }
-        counters.cacheMisses.add()
-        let queries = [ReadQueries.account(place.account)]
-        let done: ReplicaPool.DatedCompletion = { [unowned self] result, covered in landed(place, result, covered) }
-        let sent = isPrimary ? pool.executeDatedOnPrimary(queries, completion: done) : pool.executeDated(queries, completion: done)
-        if !sent { landed(place, .failure(.notReady), 0) }
-    }
-
-    private func landed(_ place: Place, _ result: Result<[Rows], PostgresError>, _ covered: UInt64) {
-        let reads = flights.land(place)
-        guard case .success(let answers) = result else {
-            for read in reads { refuse(read, .noDatabase) }
-            return
-        }
-        guard !answers[0].isEmpty else { return landedNowhere(reads, isPrimary: place.isPrimary, covered) }
-        let account = AccountColumns.account(answers[0], 0)
-        body.removeAll(keepingCapacity: true)
+    func render(_ rows: Rows, of _: AccountKey, into body: inout [UInt8]) -> Int64? {
+        guard !rows.isEmpty else { return nil }
+        let account = AccountColumns.account(rows, 0)
         body.append(account)
-        if let first = reads.first {
-            let key = first.key
-            cache.fillAccount(
-                key.span, ofPartition: first.partition, revision: account.revision, body: body.span, coveredNanoseconds: covered)
-        }
-        for read in reads {
-            if account.revision >= read.required {
-                let tags = read.ifNoneMatch
-                show(read.ticket, revision: account.revision, body: body.span, ifNoneMatch: tags.span)
-                end(read)
-            } else if !place.isPrimary {
-                replicaIsTooOld(read)
-            } else {
-                refuse(read, Problem(.revisionNotReached, detail: "the account is at revision \(account.revision)"))
-            }
-        }
+        return account.revision
     }
 
-    /// There is no such account, as far as the server that was asked knows.
-    private func landedNowhere(_ reads: [AccountRead], isPrimary: Bool, _ covered: UInt64) {
-        if let first = reads.first {
-            let key = first.key
-            cache.fillTombstone(key.span, ofPartition: first.partition, coveredNanoseconds: covered)
-        }
-        for read in reads {
-            if read.required == 0 || isPrimary { refuse(read, Problem(.notFound)) } else { replicaIsTooOld(read) }
-        }
-    }
-
-    /// Waits a little for the replicas, then asks the primary.
-    private func replicaIsTooOld(_ read: AccountRead) {
-        counters.replicaTooOld.add()
-        let now = loop.nowNanoseconds / 1_000_000
-        if read.deadline == 0 { read.deadline = now + UInt64(limits.revisionWaitMilliseconds) }
-        if now < read.deadline {
-            tooEarly.append(read, deadline: now + UInt64(limits.revisionRetryMilliseconds))
+    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: AccountRead, coveredNanoseconds covered: UInt64) {
+        let key = read.key
+        if let revision {
+            cache.fillAccount(key.span, ofPartition: read.partition, revision: revision, body: body, coveredNanoseconds: covered)
         } else {
-            ask(read, isPrimary: true)
+            cache.fillTombstone(key.span, ofPartition: read.partition, coveredNanoseconds: covered)
         }
     }
 
-    /// Looks again for those that wait for a revision; called many times a second.
-    func sweep(nowMilliseconds now: UInt64) {
-        while let read = tooEarly.popDue(now: now) { askCache(read, now) }
-    }
+    /// Called many times a second.
+    func sweep(nowMilliseconds now: UInt64) { databases.sweep(nowMilliseconds: now) }
+
+    func retry(_ read: AccountRead) { askCache(read, loop.turnMilliseconds) }
 
     // MARK: Answers
+
+    func show(_ read: AccountRead, revision: Int64, body: Span<UInt8>) {
+        let tags = read.ifNoneMatch
+        show(read.ticket, revision: revision, body: body, ifNoneMatch: tags.span)
+        end(read)
+    }
+
+    func showNothing(_ read: AccountRead) { refuse(read, Problem(.notFound)) }
 
     /// A body of `-` says that there is no such account.
     private func show(_ ticket: RequestTicket, revision: Int64, body: Span<UInt8>, ifNoneMatch tags: Span<UInt8>) {
@@ -192,7 +150,7 @@ final class AccountReads {
         responder.show(ticket, revision: revision, body: body, ifNoneMatch: tags)
     }
 
-    private func refuse(_ read: AccountRead, _ problem: Problem) {
+    func refuse(_ read: AccountRead, _ problem: Problem) {
         responder.refuse(read.ticket, problem)
         end(read)
     }

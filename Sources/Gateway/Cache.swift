@@ -205,9 +205,16 @@ final class Cache {
     func get(_ read: AccountRead, nowMilliseconds now: UInt64) -> Bool {
         let key = read.key
         let ticket = encodeGet(key.span, now)
+        read.question = ticket
         if send(.account(read, ticket)) { return true }
         near.forget(ticket, key.span)
         return false
+    }
+
+    /// Whether what the read has asked for had not changed since, as far as this process was told: its answer will do for others too.
+    func isAwaited(_ read: AccountRead) -> Bool {
+        let key = read.key
+        return tracking.isOn && near.awaits(read.question, key.span)
     }
 
     func get(_ read: HistoryRead, nowMilliseconds now: UInt64) -> Bool {
@@ -349,12 +356,16 @@ final class Cache {
         _ = send(.nothing)
     }
 
-    /// A payment that is decided.
-    func fillPayment(_ id: OperationID, of tenant: TenantID, revision: Int64, body: Span<UInt8>) {
+    /// A payment that is decided. Its changes are written as bodies, which outlive what a late replica may still say.
+    func fillPayment(
+        _ id: OperationID, of tenant: TenantID, ofPartition partition: Int32, revision: Int64, body: Span<UInt8>,
+        coveredNanoseconds: UInt64
+    ) {
         setKey { CacheKey.appendPayment(id, of: tenant, to: &$0) }
-        RedisFunctions.encodeFill(
-            key: key.span, revision: revision, body: body, lifetimeMilliseconds: CacheLifetime.paymentMilliseconds, into: &command)
-        _ = send(.nothing)
+        let key = key
+        fill(
+            key.span, partition, revision: revision, body: body, lifetimeMilliseconds: CacheLifetime.paymentMilliseconds, coveredNanoseconds
+        )
     }
 
     private func setKey(_ write: (inout [UInt8]) -> Void) {
@@ -367,28 +378,5 @@ final class Cache {
         if session?.send(command, token: token) == true { return true }
         _ = table.take(token)
         return false
-    }
-}
-
-/// The purposes of what is in flight, by token. Slots are reused, so that a read allocates nothing.
-private final class PurposeTable {
-    private var purposes: [Cache.Purpose] = []
-    private var free: [UInt32] = []
-
-    func put(_ purpose: Cache.Purpose) -> UInt64 {
-        if let slot = free.popLast() {
-            purposes[Int(slot)] = purpose
-            return UInt64(slot)
-        }
-        purposes.append(purpose)
-        return UInt64(purposes.count - 1)
-    }
-
-    /// Each token is taken once: the session answers it exactly once.
-    func take(_ token: UInt64) -> Cache.Purpose {
-        let purpose = purposes[Int(token)]
-        purposes[Int(token)] = .nothing
-        free.append(UInt32(token))
-        return purpose
     }
 }

@@ -39,6 +39,8 @@ final class GatewayCounters: Sendable {
     let allocated = Counter()
     /// Reads that a replica answered below what was promised.
     let replicaTooOld = Counter()
+    /// Reads given up because their client has left.
+    let abandoned = Counter()
     /// From a command's arrival to the log's acknowledgement.
     let acceptDuration = DurationHistogram()
     /// From a waiting command's arrival to its outcome.
@@ -94,6 +96,7 @@ final class GatewayCounters: Sendable {
             ("cache_misses_total", "Reads that a database was asked for.", cacheMisses),
             ("cache_shared_misses_total", "Reads that waited for another's question to a database.", sharedMisses),
             ("replica_too_old_total", "Answers of a replica below what was promised.", replicaTooOld),
+            ("reads_abandoned_total", "Reads given up because their client has left.", abandoned),
         ]
         for (name, help, counter) in counters { page.counter("sluice_gateway_" + name, help: help, labels: labels) { counter.value } }
         let gauges: [(String, String, Gauge)] = [

@@ -157,13 +157,19 @@ final class GatewayLoop: RequestHandler, CacheClient {
         let subscriber = makeSubscriber(redis, channel: door == nil ? nil : channel)
         return Parts(
             server: server, cache: cache, pool: pool,
-            accounts: AccountReads(loop: loop, limits: limits, responder: responder, cache: cache, pool: pool, counters: counters),
-            payments: PaymentReads(loop: loop, limits: limits, responder: responder, cache: cache, pool: pool, counters: counters),
+            accounts: AccountReads(
+                loop: loop, responder: responder, cache: cache, databases: databases(pool), counters: counters),
+            payments: PaymentReads(
+                loop: loop, limits: limits, responder: responder, cache: cache, databases: databases(pool), counters: counters),
             pages: PageReads(responder: responder, pool: listPool, counters: counters),
             histories: HistoryReads(
-                loop: loop, limits: limits, responder: responder, cache: cache, pool: listPool, counters: counters),
+                loop: loop, responder: responder, cache: cache, databases: databases(listPool), counters: counters),
             listPool: listPool,
             door: door, subscriber: subscriber)
+    }
+
+    private func databases<Reader: DatabaseReader>(_ pool: ReplicaPool) -> DatabaseReads<Reader> {
+        DatabaseReads(loop: loop, limits: limits, responder: responder, pool: pool, counters: counters)
     }
 
     /// - Parameter channel: on which workers tell of outcomes; nil when nobody here waits for any.
@@ -269,7 +275,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         case .payment(let segment):
             guard let id = OperationID(hex: bytes[segment]) else { throw Problem(.notFound) }
             parts.payments.begin(
-                id, of: tenant, waitSeconds: values.waitSeconds, ifNoneMatch: tags, ticket)
+                id, of: caller, waitSeconds: values.waitSeconds, ifNoneMatch: tags, ticket)
         case .account(let segment), .balance(let segment):
             let account = try decodeAccount(bytes[segment])
             parts.accounts.begin(
@@ -303,25 +309,9 @@ final class GatewayLoop: RequestHandler, CacheClient {
         case .history(let read, _): parts.histories.answered(read, result)
         case .payment(let read): parts.payments.answered(read, result)
         case .marker(let pending, let setsMarker):
-            parts.door?.marked(pending, Self.marking(of: pending, result, setsMarker: setsMarker))
+            parts.door?.marked(pending, CommandFlow.Marking(of: pending, result, setsMarker: setsMarker))
         case .outcome(let pending): parts.door?.answeredOutcome(pending, result)
         case .leases, .tracking, .nothing: break
-        }
-    }
-
-    private static func marking(
-        of pending: PendingCommand, _ result: RedisResult, setsMarker: Bool
-    ) -> CommandFlow.Marking {
-        guard case .reply(let reply) = result else { return .unavailable }
-        switch reply.kind {
-        case .null: return setsMarker ? .fresh : .absent
-        case .string:
-            // What is no marker of ours says nothing about the key.
-            guard let marker = Marker(reply.bytes) else { return .unavailable }
-            guard marker.fingerprint == pending.fingerprint else { return .otherRequest }
-            pending.takeAcceptedBody(marker.body)
-            return .sameRequest
-        case .integer, .status, .array, .error: return .unavailable
         }
     }
 

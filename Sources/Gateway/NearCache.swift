@@ -115,6 +115,9 @@ struct NearCache {
         entries[index].ticket = 0
     }
 
+    /// Whether a question is under way whose key has not changed since.
+    func awaits(_ ticket: Ticket, _ key: Span<UInt8>) -> Bool { ticket != .none && awaiting(ticket, hash(key)) != nil }
+
     /// The question was not answered with a value.
     mutating func forget(_ ticket: Ticket, _ key: Span<UInt8>) {
         guard ticket != .none, let index = awaiting(ticket, hash(key)) else { return }

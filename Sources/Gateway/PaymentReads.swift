@@ -10,122 +10,124 @@ internal import Telemetry
 internal import Wire
 
 /// One read of a payment under way.
-final class PaymentRead {
-    fileprivate let ticket: RequestTicket
-    fileprivate let tenant: TenantID
-    fileprivate let id: OperationID
-    /// The client's `If-None-Match`; empty for none.
-    fileprivate var ifNoneMatch: [UInt8] = []
+final class PaymentRead: LedgerRead {
+    let id: OperationID
     /// Until when the client waits for the outcome, monotonic milliseconds; 0 when it does not.
     fileprivate var deadline: UInt64 = 0
     /// The body of a payment in processing, from its marker; empty for none.
     fileprivate var processing: [UInt8] = []
     fileprivate var hasAskedDatabase = false
 
-    fileprivate init(ticket: RequestTicket, tenant: TenantID, id: OperationID) {
-        self.ticket = ticket
-        self.tenant = tenant
+    fileprivate init(ticket: RequestTicket, id: OperationID) {
         self.id = id
+        super.init(ticket: ticket)
     }
 }
 
-/// Reads of payments by id: the value in Redis, then a replica, then the marker of one that is not decided yet.
+/// Reads of payments by id: the value in Redis, then the databases, then the marker of one that is not decided yet.
 ///
-/// The replica is asked although there is a marker: a marker outlives the value of a payment that was decided long ago.
-final class PaymentReads {
-    /// The tenant is part of it: who asks for another's payment finds nothing, and must not find it for the other.
-    private struct Place: Hashable {
-        let tenant: TenantID
-        let id: OperationID
+/// A replica is asked although there is a marker: a marker outlives the value of a payment that was decided long ago.
+final class PaymentReads: DatabaseReader {
+    struct Subject: Hashable {
+        fileprivate let tenant: TenantID
+        fileprivate let id: OperationID
     }
 
     private let loop: EventLoop
     private let limits: GatewayLimits
     private let responder: Responder
     private let cache: Cache
-    private let pool: ReplicaPool
+    private let databases: DatabaseReads<PaymentReads>
     private let counters: GatewayCounters
-    private var flights = Flights<Place, PaymentRead>()
     private var polls = DeadlineQueue<PaymentRead>()
-    private var body: [UInt8] = []
     private var isDraining = false
     private(set) var count = 0
     /// Clients that wait for an outcome.
     private(set) var parkedCount = 0
 
-    init(loop: EventLoop, limits: GatewayLimits, responder: Responder, cache: Cache, pool: ReplicaPool, counters: GatewayCounters) {
+    init(
+        loop: EventLoop, limits: GatewayLimits, responder: Responder, cache: Cache, databases: DatabaseReads<PaymentReads>,
+        counters: GatewayCounters
+    ) {
         self.loop = loop
         self.limits = limits
         self.responder = responder
         self.cache = cache
-        self.pool = pool
+        self.databases = databases
         self.counters = counters
+        databases.reader = self
     }
 
     /// - Parameter waitSeconds: how long the client would wait for the outcome; passed over when too many wait.
-    func begin(_ id: OperationID, of tenant: TenantID, waitSeconds: Int, ifNoneMatch: Span<UInt8>, _ ticket: RequestTicket) {
-        let read = PaymentRead(ticket: ticket, tenant: tenant, id: id)
+    func begin(
+        _ id: OperationID, of caller: CredentialTable.Caller, waitSeconds: Int, ifNoneMatch: Span<UInt8>, _ ticket: RequestTicket
+    ) {
+        let read = PaymentRead(ticket: ticket, id: id)
         count += 1
-        read.ifNoneMatch.append(ifNoneMatch)
+        let now = loop.nowNanoseconds
+        read.begin(ticket, of: caller, minRevision: 0, ifNoneMatch: ifNoneMatch, nowNanoseconds: now)
         if waitSeconds > 0, parkedCount < limits.parkedMax, !isDraining {
-            read.deadline = loop.nowNanoseconds / 1_000_000 + UInt64(waitSeconds) * 1_000
+            read.deadline = now / 1_000_000 + UInt64(waitSeconds) * 1_000
             parkedCount += 1
         }
-        askCache(read)
+        retry(read)
     }
 
-    private func askCache(_ read: PaymentRead) {
-        if !cache.getPayment(read.id, of: read.tenant, for: read) { askReplica(read) }
+    /// Asks Redis.
+    func retry(_ read: PaymentRead) {
+        if !cache.getPayment(read.id, of: read.tenant, for: read) { askDatabase(read) }
     }
 
     /// Redis's answer: the value and the marker.
     func answered(_ read: PaymentRead, _ result: RedisResult) {
-        guard case .reply(let reply) = result, reply.kind == .array, reply.count == 2 else { return askReplica(read) }
-        if reply[0].kind == .string, let value = CacheValue(reply[0].bytes), value.kind == .body {
-            counters.cacheHits.add()
-            return show(read, revision: value.revision, body: value.body)
-        }
+        guard case .reply(let reply) = result, reply.kind == .array, reply.count == 2 else { return askDatabase(read) }
         if reply[1].kind == .string, let marker = Marker(reply[1].bytes), marker.body.count > 0 {
             read.processing.removeAll(keepingCapacity: true)
             read.processing.append(marker.body)
         }
+        if reply[0].kind == .string, let value = CacheValue(reply[0].bytes), value.kind == .body {
+            if value.revision >= read.floor, cache.isFresh(read.partition, nowMilliseconds: loop.turnMilliseconds) {
+                counters.cacheHits.add()
+                return show(read, revision: value.revision, body: value.body)
+            }
+            // It was captured or refunded since, perhaps, and nobody vouches for it; but so far it has come.
+            counters.unbelieved.add()
+            read.floor = max(read.floor, value.revision)
+            return askDatabase(read)
+        }
         // One that waits has seen that the databases do not have it: until its time is up the value in Redis will tell.
-        if read.hasAskedDatabase, mayWait(read) { wait(read) } else { askReplica(read) }
+        if read.hasAskedDatabase, mayWait(read) { wait(read) } else { askDatabase(read) }
     }
 
     // MARK: Databases
 
-    private func askReplica(_ read: PaymentRead) {
+    private func askDatabase(_ read: PaymentRead) {
         read.hasAskedDatabase = true
-        let place = Place(tenant: read.tenant, id: read.id)
-        guard flights.join(place, read) else { return counters.sharedMisses.add() }
-        counters.cacheMisses.add()
-        let queries = [ReadQueries.payment(place.id, of: place.tenant)]
-        if !pool.execute(queries, completion: { [unowned self] result in landed(place, result) }) { landed(place, .failure(.notReady)) }
+        databases.ask(read)
     }
 
-    private func landed(_ place: Place, _ result: Result<[Rows], PostgresError>) {
-        let reads = flights.land(place)
-        guard case .success(let answers) = result else {
-            for read in reads { refuse(read, .noDatabase) }
-            return
-        }
-        for read in reads {
-            guard !answers[0].isEmpty else {
-                if mayWait(read) { wait(read) } else { showUndecided(read) }
-                continue
-            }
-            let payment = PaymentColumns.payment(answers[0], 0)
-            body.removeAll(keepingCapacity: true)
-            body.append(payment)
-            cache.fillPayment(place.id, of: place.tenant, revision: payment.revision, body: body.span)
-            show(read, revision: payment.revision, body: body.span)
-        }
+    func subject(of read: PaymentRead) -> Subject { Subject(tenant: read.tenant, id: read.id) }
+    func query(_ subject: Subject) -> Query { ReadQueries.payment(subject.id, of: subject.tenant) }
+
+    func render(_ rows: Rows, of _: Subject, into body: inout [UInt8]) -> Int64? {
+        guard !rows.isEmpty else { return nil }
+        let payment = PaymentColumns.payment(rows, 0)
+        body.append(payment)
+        return payment.revision
+    }
+
+    /// Never that there is none: it may be decided in this instant.
+    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: PaymentRead, coveredNanoseconds covered: UInt64) {
+        guard let revision else { return }
+        cache.fillPayment(
+            read.id, of: read.tenant, ofPartition: read.partition, revision: revision, body: body, coveredNanoseconds: covered)
     }
 
     // MARK: Waiting
 
-    private func mayWait(_ read: PaymentRead) -> Bool { !isDraining && read.deadline > loop.nowNanoseconds / 1_000_000 }
+    private func mayWait(_ read: PaymentRead) -> Bool {
+        !isDraining && read.deadline > loop.nowNanoseconds / 1_000_000 && !responder.hasLeft(read.ticket)
+    }
 
     private func wait(_ read: PaymentRead) {
         polls.append(read, deadline: loop.nowNanoseconds / 1_000_000 + UInt64(limits.paymentPollMilliseconds))
@@ -133,16 +135,30 @@ final class PaymentReads {
 
     /// Looks again for those that wait; called many times a second.
     func sweep(nowMilliseconds now: UInt64) {
-        while let read = polls.popDue(now: now) { askCache(read) }
+        while let read = polls.popDue(now: now) { look(read) }
+        databases.sweep(nowMilliseconds: now)
     }
 
     /// Nobody waits any longer: what is known now is shown.
     func drain() {
         isDraining = true
-        while let read = polls.popDue(now: .max) { askCache(read) }
+        while let read = polls.popDue(now: .max) { look(read) }
+    }
+
+    private func look(_ read: PaymentRead) {
+        guard !responder.hasLeft(read.ticket) else {
+            counters.abandoned.add()
+            return showUndecided(read)
+        }
+        read.askedNanoseconds = loop.nowNanoseconds
+        retry(read)
     }
 
     // MARK: Answers
+
+    func showNothing(_ read: PaymentRead) {
+        if mayWait(read) { wait(read) } else { showUndecided(read) }
+    }
 
     private func showUndecided(_ read: PaymentRead) {
         let processing = read.processing
@@ -153,13 +169,13 @@ final class PaymentReads {
         refuse(read, Problem(.paymentNotVisibleYet, detail: detail, paymentID: read.id))
     }
 
-    private func show(_ read: PaymentRead, revision: Int64, body: Span<UInt8>) {
+    func show(_ read: PaymentRead, revision: Int64, body: Span<UInt8>) {
         let tags = read.ifNoneMatch
         responder.show(read.ticket, revision: revision, body: body, ifNoneMatch: tags.span)
         end(read)
     }
 
-    private func refuse(_ read: PaymentRead, _ problem: Problem) {
+    func refuse(_ read: PaymentRead, _ problem: Problem) {
         responder.refuse(read.ticket, problem)
         end(read)
     }

@@ -20,6 +20,10 @@ final class Responder {
         server?.respond(ticket) { rendering, output, date in answer.write(body: body, rendering, to: &output, date: date) }
     }
 
+    /// Whether the client has closed the connection, or ended its side: with TCP nobody can tell these apart. It is answered what is known
+    /// already, and nothing is waited for.
+    func hasLeft(_ ticket: RequestTicket) -> Bool { server?.hasLeft(ticket) ?? true }
+
     /// What was read, at its revision: 304 when the client's `If-None-Match` (empty for none) names it.
     func show(_ ticket: RequestTicket, revision: Int64, body: Span<UInt8>, ifNoneMatch tags: Span<UInt8>) {
         let isKnown = !tags.isEmpty && EntityTag.matches(ifNoneMatch: tags, revision: revision)

@@ -88,6 +88,9 @@ public struct ConnectionMachine: ~Copyable {
         }
     }
 
+    /// Whether the client has ended its side of the connection.
+    public var hasInputEnded: Bool { inputEnded }
+
     /// The earliest time at which `timePassed` has something to say; `UInt64.max` for never.
     public var deadline: UInt64 { min(readDeadline, writeDeadline) }
 

@@ -109,6 +109,11 @@ public final class HTTPServer<Handler: RequestHandler> {
         return connection.generation == ticket.generation && connection.isOpen
     }
 
+    /// Whether the client of this request has closed its connection, or will send nothing more on it.
+    public func hasLeft(_ ticket: RequestTicket) -> Bool {
+        !isWaiting(ticket) || connections[Int(ticket.slot)].machine.hasInputEnded
+    }
+
     /// Closes every connection at once.
     public func closeAll() {
         listeners.removeAll()

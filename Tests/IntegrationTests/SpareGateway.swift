@@ -45,6 +45,12 @@ final class SpareGateway {
         throw SystemUnderTest.Failure(description: "there is no series \(name)")
     }
 
+    /// The value of one series, which `name` is with its labels.
+    func metric(exactly name: String) throws -> Double {
+        let line = try get("/metrics", at: admin).text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.flatMap { Double($0.dropFirst(name.count + 1)) } ?? 0
+    }
+
     /// Sets how many files it may have open; returns how many it could before.
     @discardableResult
     func limitFiles(to count: UInt) throws -> UInt {

@@ -1,0 +1,127 @@
+import Foundation
+import Glibc
+import Testing
+
+extension WholeSystem {
+    /// Reads when what they go by is old, lost, or asked for by nobody any more.
+    @Suite struct ReadFaults {
+        /// Of both gateways' threads.
+        private func sum(_ names: String..., of system: SystemUnderTest) throws -> Int {
+            try ["gateway-a", "gateway-b"].reduce(0) { sum, gateway in
+                let page = try APIClient(system.admin(gateway), key: nil).get("/metrics").text
+                let lines = page.split(separator: "\n").filter { line in names.contains { line.hasPrefix($0) } }
+                return sum + lines.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
+            }
+        }
+
+        private func redis(_ system: SystemUnderTest, _ arguments: String...) throws -> String {
+            let socket = (system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count)
+            let result = try run("/usr/bin/redis-cli", ["-s", String(socket)] + arguments)
+            try #require(result.code == 0, "\(result)")
+            return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+
+        /// What a Redis has that was frozen while a payment was captured: the payment as it was, and no lease.
+        @Test func `an old state of a payment in Redis is not shown while no worker vouches for it`() throws {
+            let scene = try Scene()
+            try scene.world()
+            let (payer, shop) = (try scene.funded("payer", 100), try scene.open("shop"))
+            let id = try #require(try scene.client.hold(80, from: payer, to: shop).json.id.string)
+            let isCached = try eventually(seconds: 5) { try !redis(scene.system, "--scan", "--pattern", "p:*:\(id)").isEmpty }
+            try #require(isCached)
+            let key = try redis(scene.system, "--scan", "--pattern", "p:*:\(id)")
+            #expect(try redis(scene.system, "COPY", key, "test:\(id)") == "1")
+            #expect(try scene.client.change(payment: id, "capture").status == 201)
+            try scene.system.whileFrozen("worker-1") {
+                // A lease's life, and a gateway's look at it.
+                usleep(1_300_000)
+                #expect(try redis(scene.system, "COPY", "test:\(id)", key, "REPLACE") == "1")
+                let before = try sum("sluice_gateway_cache_unbelieved_total", of: scene.system)
+                for gateway in ["gateway-a", "gateway-b"] {
+                    let client = try scene.system.client(at: gateway)
+                    for _ in 0..<10 {
+                        let read = try client.get("/v1/payments/\(id)")
+                        #expect(read.json.status.string == "settled" && read["etag"] == "\"R2\"", "\(read)")
+                    }
+                }
+                #expect(try sum("sluice_gateway_cache_unbelieved_total", of: scene.system) > before)
+                // The gateways have not put anything in its place either: nobody vouches for that.
+                #expect(try redis(scene.system, "GET", key).hasPrefix("1"))
+                _ = try redis(scene.system, "DEL", key, "test:\(id)")
+            }
+            try scene.system.waitUntilHealthy()
+            #expect(try scene.client.get("/v1/payments/\(id)").json.captured.int == 80)
+        }
+
+        @Test func `a hot key that Redis has lost costs one query a loop, however many ask`() throws {
+            let scene = try Scene()
+            let shop = try scene.open("shop")
+            let count = try raiseFileLimit(toHold: 3_000)
+            let endpoint = try scene.system.gateway("gateway-a")
+            let request = "GET /v1/accounts/\(shop) HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(scene.system.demoKey)\r\n\r\n"
+            let connections = try (0..<count).map { _ in try HTTPConnection(endpoint) }
+            func askAll() throws {
+                for connection in connections { try connection.send(request) }
+                for connection in connections { #expect(try connection.receive().status == 200) }
+            }
+            try askAll()
+            let gateway = try scene.system.pid("gateway-a")
+            let losses = 3
+            let asked = try (0..<losses).map { _ in
+                // Every one of the requests stands in the sockets before the loops see the first.
+                let misses = try sum("sluice_gateway_cache_misses_total", of: scene.system)
+                ProcessTree.freeze(gateway)
+                defer { ProcessTree.thaw(gateway) }
+                _ = try redis(scene.system, "EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0")
+                for connection in connections { try connection.send(request) }
+                ProcessTree.thaw(gateway)
+                for connection in connections { #expect(try connection.receive().status == 200) }
+                return try sum("sluice_gateway_cache_misses_total", of: scene.system) - misses
+            }
+            #expect(asked.allSatisfy { $0 <= 2 } && asked.reduce(0, +) > 0, "\(asked) queries for each loss by two loops")
+        }
+
+        /// Raises the limit of open files; returns how many connections of `wanted` it allows.
+        private func raiseFileLimit(toHold wanted: Int) throws -> Int {
+            var limit = rlimit()
+            #expect(unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            limit.rlim_cur = min(limit.rlim_max, rlim_t(wanted + 1_000))
+            #expect(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            return min(wanted, Int(limit.rlim_cur) / 2)
+        }
+
+        @Test func `nobody goes on asking for a client that has left`() throws {
+            let scene = try Scene()
+            let shop = try scene.open("shop")
+            let gateway = try SpareGateway("revision_wait_milliseconds=1500")
+            func send(_ target: String) throws -> HTTPConnection {
+                let connection = try HTTPConnection(gateway.endpoint)
+                try connection.send("GET \(target) HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(gateway.key)\r\n\r\n")
+                return connection
+            }
+            let primary = "sluice_replica_reads_total{server=\"primary\"}"
+            let before = try gateway.metric(exactly: primary)
+            // A revision that the account never reaches: the replica is asked again and again, and then the primary.
+            var reads = try (0..<5).map { _ in try send("/v1/accounts/\(shop)?min_revision=99") }
+            // A payment that nobody has made, with the longest wait.
+            reads += try (0..<5).map { try send("/v1/payments/\(String(repeating: "\($0)", count: 32))?wait=10") }
+            let isWaiting = try eventually(seconds: 5) { try gateway.metric("sluice_gateway_parked_clients") == 5 }
+            #expect(isWaiting)
+            let left = Moment.now
+            reads = []
+            let isOver = try eventually(seconds: 5) {
+                try gateway.metric("sluice_gateway_reads_abandoned_total") == 10 && gateway.metric("sluice_gateway_parked_clients") == 0
+            }
+            #expect(isOver && left.secondsAgo < 3)
+            #expect(try gateway.metric(exactly: primary) == before)
+            // One that only ends its side is answered what is known, at once.
+            let half = try send("/v1/payments/\(String(repeating: "a", count: 32))?wait=10")
+            half.finishSending()
+            #expect(try half.receive().status == 404)
+            #expect(left.secondsAgo < 6)
+            // And one that stays is answered by the primary.
+            #expect(try send("/v1/accounts/\(shop)?min_revision=99").receive().status == 409)
+            #expect(try gateway.metric(exactly: primary) == before + 1)
+        }
+    }
+}
