@@ -30,6 +30,10 @@ test-only:
 	$(SWIFT) build --build-tests
 	infra/run-tests
 	infra/fuzz --short 8
+	infra/test-api .build/debug/sluice
+
+test-api: release  ## requests made from docs/openapi.yaml, three minutes of them, at least 1,000, all of schemathesis's checks
+	infra/test-api .build/release/sluice --seconds 180 --least 1000
 
 test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and today's client from PyPI
 	$(SWIFT) build --build-tests

@@ -85,6 +85,11 @@ extension Form {
     mutating func openAccount(id: Member, lenient: Bool) -> OpenAccount? {
         guard isReadable else { return nil }
         let account = account(id)
+        // Clients take these out of a path before they send it (RFC 3986 section 5.2.4), so such an account could not be read. Only
+        // refused where it is opened: a log may have one from earlier.
+        if lenient, let account, account.text == "." || account.text == ".." {
+            report(.invalidValue, at: id.pointer, "`.` and `..` have a meaning of their own in a path")
+        }
         let currency = currency()
         let kind = kind(absent: lenient ? .normal : nil)
         let overdraftLimit = integer(.overdraftLimit, in: 0...Money.minorUnitsMax, absent: lenient ? 0 : nil)

@@ -171,6 +171,8 @@ private func paying(_ members: String) -> String { pay("\"amount\":1" + (members
         Refused("{\"id\":\"a\",\"currency\":\"USD\",\"kind\":\"odd\"}", "invalid_value /kind"),
         Refused("{\"id\":\"a\",\"currency\":\"USD\",\"kind\":0}", "wrong_type /kind"),
         Refused("{\"id\":\"a\",\"currency\":\"USD\",\"kind\":null}", "wrong_type /kind"),
+        Refused("{\"id\":\".\",\"currency\":\"USD\"}", "invalid_value /id"),
+        Refused("{\"id\":\"..\",\"currency\":\"USD\"}", "invalid_value /id"),
         Refused("{\"id\":\"a\",\"currency\":\"USD\",\"overdraft_limit\":-1}", "out_of_range /overdraft_limit"),
         Refused("{\"id\":\"a\",\"currency\":\"USD\",\"overdraft_limit\":-0}", "not_an_integer /overdraft_limit"),
         Refused("{\"id\":\"a\",\"currency\":\"USD\",\"overdraft_limit\":0.0}", "not_an_integer /overdraft_limit"),
