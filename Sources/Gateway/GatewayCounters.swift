@@ -102,14 +102,19 @@ final class GatewayCounters: Sendable {
         let gauges: [(String, String, Gauge)] = [
             ("commands", "Commands under way.", commands), ("parked_clients", "Clients that wait for an outcome.", parked),
             ("reads", "Reads under way.", reads), ("unacknowledged_commands", "Commands produced and not acknowledged.", unacknowledged),
-            ("oldest_unacknowledged_milliseconds", "Age of the oldest command not acknowledged.", oldestUnacknowledgedMilliseconds),
-            ("unsettled_milliseconds", "Age of the oldest command that the log has and the ledger has not.", unsettledMilliseconds),
             ("credentials", "API keys that are known.", credentials), ("redis_ready", "1 while Redis takes commands.", redisReady),
             ("near_ready", "1 while copies in the process are kept and shown.", nearReady),
             ("near_bytes", "Memory set aside for copies in the process.", nearBytes),
             ("words_ready", "1 while workers' words are heard.", wordsReady),
         ]
         for (name, help, gauge) in gauges { page.gauge("sluice_gateway_" + name, help: help, labels: labels) { gauge.value } }
+        let ages: [(String, String, Gauge)] = [
+            ("oldest_unacknowledged_seconds", "Age of the oldest command not acknowledged.", oldestUnacknowledgedMilliseconds),
+            ("unsettled_seconds", "Age of the oldest command that the log has and the ledger has not.", unsettledMilliseconds),
+        ]
+        for (name, help, gauge) in ages {
+            page.seconds("sluice_gateway_" + name, help: help, labels: labels, partsPerSecond: 1_000) { gauge.value }
+        }
         page.histogram(
             "sluice_gateway_accept_duration_seconds", help: "From a command's arrival to the log's acknowledgement.", labels: labels,
             acceptDuration)

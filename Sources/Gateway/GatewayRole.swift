@@ -126,8 +126,9 @@ public enum GatewayRole {
                 shared.redis[thread].register(on: &page, labels: labels)
                 shared.servers[thread].register(on: &page, labels: labels)
                 if let gauge = longestTurns[thread] {
-                    page.gauge(
-                        "sluice_gateway_longest_turn_nanoseconds", help: "The longest turn of a loop since its start.", labels: labels
+                    page.seconds(
+                        "sluice_gateway_longest_turn_seconds", help: "The longest turn of a loop since its start.", labels: labels,
+                        partsPerSecond: 1_000_000_000
                     ) { gauge.value }
                 }
                 if let counts = producers[thread] {

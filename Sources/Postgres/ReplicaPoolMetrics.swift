@@ -50,9 +50,9 @@ public struct ReplicaPoolMetrics: Sendable {
         page.counter("sluice_replica_ejections_total", help: "Times a replica left the serving ones.") { ejections.value }
         for index in states.indices {
             let (state, lag) = (states[index], lagMilliseconds[index])
-            page.gauge("sluice_replica_lag_milliseconds", help: "How far a replica is behind.", labels: "replica=\"\(index)\"") {
-                lag.value
-            }
+            page.seconds(
+                "sluice_replica_lag_seconds", help: "How far a replica is behind.", labels: "replica=\"\(index)\"", partsPerSecond: 1_000
+            ) { lag.value }
             for candidate in PoolMachine.ReplicaState.allCases {
                 page.gauge(
                     "sluice_replica_state", help: "1 for the state a replica is in.", labels: "replica=\"\(index)\",state=\"\(candidate)\""

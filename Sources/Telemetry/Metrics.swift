@@ -69,6 +69,8 @@ public struct MetricsPage: Sendable {
     private enum Source: Sendable {
         case counter(@Sendable () -> UInt64)
         case gauge(@Sendable () -> Int64)
+        /// A count of parts of a second, and how many of them a second has.
+        case seconds(@Sendable () -> Int64, partsPerSecond: Double)
         case histogram(DurationHistogram)
     }
     private struct Series: Sendable {
@@ -92,6 +94,13 @@ public struct MetricsPage: Sendable {
 
     public mutating func gauge(_ name: String, help: String, labels: String = "", _ value: @escaping @Sendable () -> Int64) {
         insert(name, help, "gauge", Series(labels: labels, source: .gauge(value)))
+    }
+
+    /// A time that is counted in parts of a second, as 1,000 for milliseconds; exported in seconds, Prometheus's base unit.
+    public mutating func seconds(
+        _ name: String, help: String, labels: String = "", partsPerSecond: Int, _ value: @escaping @Sendable () -> Int64
+    ) {
+        insert(name, help, "gauge", Series(labels: labels, source: .seconds(value, partsPerSecond: Double(partsPerSecond))))
     }
 
     /// Exported in seconds, Prometheus's base unit.
@@ -122,6 +131,7 @@ public struct MetricsPage: Sendable {
         switch series.source {
         case .counter(let value): page += "\(name)\(braces) \(value())\n"
         case .gauge(let value): page += "\(name)\(braces) \(value())\n"
+        case .seconds(let value, let parts): page += "\(name)\(braces) \(Double(value()) / parts)\n"
         case .histogram(let histogram):
             let separator = series.labels.isEmpty ? "" : ","
             let counts = histogram.cumulativeCounts

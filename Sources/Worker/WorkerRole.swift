@@ -45,9 +45,10 @@ public enum WorkerRole {
         let page = status.page(publisherFailures: worker.publisher.failures, repliesTold: worker.publisher.repliesTold)
         let stall = loop.longestTurnNanoseconds
         var metrics = page
-        metrics.gauge("sluice_worker_longest_turn_nanoseconds", help: "The longest turn of the worker's loop since its start.") {
-            stall.value
-        }
+        metrics.seconds(
+            "sluice_worker_longest_turn_seconds", help: "The longest turn of the worker's loop since its start.",
+            partsPerSecond: 1_000_000_000
+        ) { stall.value }
         let rendered = metrics
         let admin: AdminServer
         do throws(SocketError) {

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Testing
 
@@ -81,6 +82,12 @@ extension WholeSystem {
             #expect(page["content-type"]?.hasPrefix("text/plain; version=0.0.4") == true)
             #expect(MetricsPage(page.text).problems == [])
             #expect(MetricsPage(page.text).families.count >= 10)
+            let file = FileManager.default.temporaryDirectory.path + "/\(newKey()).metrics"
+            defer { try? FileManager.default.removeItem(atPath: file) }
+            try page.text.write(toFile: file, atomically: false, encoding: .utf8)
+            // The judge of those who read it: units, names, help.
+            let verdict = try run("/bin/sh", ["-c", "promtool check metrics < \(file) 2>&1"])
+            #expect(verdict.code == 0, "\(verdict.output)")
             #expect(try client.get("/v1/accounts").status == 404)
         }
 

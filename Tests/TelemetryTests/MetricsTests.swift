@@ -12,6 +12,7 @@ import Testing
         page.counter("sluice_reads_total", help: "Reads.", labels: "layer=\"redis\"") { reads.value }
         page.counter("sluice_reads_total", help: "Reads.", labels: "layer=\"replica\"") { 1 }
         page.gauge("sluice_depth", help: "Depth.") { depth.value }
+        page.seconds("sluice_age_seconds", help: "Age.", partsPerSecond: 1_000) { 1_250 }
         #expect(
             page.render() == """
                 # HELP sluice_reads_total Reads.
@@ -21,6 +22,9 @@ import Testing
                 # HELP sluice_depth Depth.
                 # TYPE sluice_depth gauge
                 sluice_depth 7
+                # HELP sluice_age_seconds Age.
+                # TYPE sluice_age_seconds gauge
+                sluice_age_seconds 1.25
 
                 """)
     }
