@@ -69,9 +69,13 @@ bench-reads: release  ## CPU per read by layer, misses, a Zipf mix, and how soon
 	@dpkg -s $(BENCH_PACKAGES) >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install $(BENCH_PACKAGES)
 	ulimit -n $$(ulimit -Hn) && loadtest/bench-reads .build/release/sluice .build/bench/reads.json
 
-test-reads: setup  ## the session checker for three minutes with faults, and 20,000 rounds of pay and read at the other gateway
+test-reads: setup  ## the session checker for three minutes with faults, 20,000 rounds of pay and read at the other gateway, and test-read-faults
 	$(SWIFT) build --build-tests
 	SLUICE_CHECK_SECONDS=180 SLUICE_CHECK_ROUNDS=20000 $(SWIFT) test --skip-build --filter IntegrationTests.*SessionChecks
+	$(MAKE) test-read-faults
+
+test-read-faults: release  ## what reads feel of Redis or a replica lost, frozen, emptied or late, into .build/bench/read-faults.json; HOLD=2 to try it
+	loadtest/test-read-faults .build/release/sluice .build/bench/read-faults.json
 
 bench-ledger: release  ## settled payments a second and CPU for each, beside pgbench and plain SQL, into .build/bench/ledger.json
 	loadtest/bench-ledger .build/release/sluice .build/bench/ledger.json

@@ -101,7 +101,10 @@ final class DatabaseReads<Reader: DatabaseReader> {
         counters.cacheMisses.add()
         let queries = [reader.query(place.subject)]
         let done: ReplicaPool.DatedCompletion = { [unowned self] result, covered in landed(place, result, covered) }
-        let sent = isPrimary ? pool.executeDatedOnPrimary(queries, completion: done) : pool.executeDated(queries, completion: done)
+        let asker = read.tenant.rawValue
+        let sent =
+            isPrimary
+            ? pool.executeDatedOnPrimary(queries, for: asker, completion: done) : pool.executeDated(queries, for: asker, completion: done)
         if !sent { landed(place, .failure(.notReady), 0) }
     }
 

@@ -63,7 +63,9 @@ final class OutcomeLookUps {
             if case .nothing = finding, !asksPrimary { return completion(finding) }
             ask(pending, onPrimary: true, asksPrimary: asksPrimary, completion)
         }
-        let sent = onPrimary ? pool.executeOnPrimary(queries, completion: done) : pool.execute(queries, completion: done)
+        let asker = pending.tenant.rawValue
+        let sent =
+            onPrimary ? pool.executeOnPrimary(queries, for: asker, completion: done) : pool.execute(queries, for: asker, completion: done)
         if !sent { completion(.nothing) }
     }
 

@@ -34,7 +34,7 @@ final class PageReads {
             after = account.text
         }
         let limit = values.limit
-        read([ReadQueries.accounts(of: tenant, after: after, limit: limit + 1)], ticket) { [self] rows in
+        read([ReadQueries.accounts(of: tenant, after: after, limit: limit + 1)], of: tenant, ticket) { [self] rows in
             let accounts = (0..<min(rows.count, limit)).map { AccountColumns.account(rows, $0) }
             let last = rows.count > limit ? accounts.last : nil
             body.append(
@@ -55,7 +55,8 @@ final class PageReads {
             before = (time, id)
         }
         let limit = values.limit
-        read([ReadQueries.payments(of: tenant, reference: reference, before: before, limit: limit + 1)], ticket) { [self] rows in
+        read([ReadQueries.payments(of: tenant, reference: reference, before: before, limit: limit + 1)], of: tenant, ticket) {
+            [self] rows in
             let payments = (0..<min(rows.count, limit)).map { PaymentColumns.payment(rows, $0) }
             let last = rows.count > limit ? payments.last : nil
             let next = last.map { cursors.text(.paymentsAfter(time: $0.acceptedAt, id: $0.id), tenant: tenant, list: reference) }
@@ -63,10 +64,10 @@ final class PageReads {
         }
     }
 
-    private func read(_ queries: [Query], _ ticket: RequestTicket, render: @escaping (Rows) -> Void) {
+    private func read(_ queries: [Query], of tenant: TenantID, _ ticket: RequestTicket, render: @escaping (Rows) -> Void) {
         count += 1
         counters.cacheMisses.add()
-        let sent = pool.execute(queries) { [unowned self] result in
+        let sent = pool.execute(queries, for: tenant.rawValue) { [unowned self] result in
             count -= 1
             guard case .success(let answers) = result else { return responder.refuse(ticket, .noDatabase) }
             body.removeAll(keepingCapacity: true)

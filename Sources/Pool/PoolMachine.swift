@@ -101,7 +101,10 @@ public struct PoolMachine: Sendable {
     private let limits: Limits
     private var replicas: [Replica]
     private var primary = Session()
-    private var budget: TokenBucket
+    private var budget: SharedBudget
+    /// Reads that the primary was not asked for, because its budget was used up, or the asker's share of it.
+    public private(set) var usedUpCount = 0
+    public private(set) var overShareCount = 0
     /// Where the search begins: one further each time, so that members with equal load take turns.
     private var turn = 0
 
@@ -109,7 +112,7 @@ public struct PoolMachine: Sendable {
         self.limits = limits
         let replica = Replica(sessions: Array(repeating: Session(), count: limits.sessionsPerReplica))
         replicas = Array(repeating: replica, count: limits.replicas)
-        budget = TokenBucket(perSecond: limits.primaryPerSecond)
+        budget = SharedBudget(perSecond: limits.primaryPerSecond)
     }
 
     /// The primary's number among the servers.
@@ -138,8 +141,12 @@ public struct PoolMachine: Sendable {
 
     /// The member that should serve now. When it is used, `started` must follow.
     ///
-    /// - Parameter excluded: a server that has just failed this query.
-    public mutating func choose(excluding excluded: Int? = nil, nowNanoseconds: UInt64) -> Choice {
+    /// - Parameters:
+    ///   - asker: whose share of the primary's budget it is.
+    ///   - excluded: a server that has just failed this query.
+    public mutating func choose(
+        for asker: SharedBudget.Asker = nil, excluding excluded: Int? = nil, nowNanoseconds: UInt64
+    ) -> Choice {
         turn &+= 1
         var isAnyServing = false
         for index in replicas.indices where index != excluded {
@@ -149,16 +156,20 @@ public struct PoolMachine: Sendable {
             // Full replicas do not overflow to the primary: that would let a flood of reads reach the writers.
             return leastBusy(isLate: false, excluded, nowNanoseconds).map { .member($0, isLate: false) } ?? .nobody
         }
-        if primary.isReady, excluded != primaryServer { return choosePrimary(nowNanoseconds: nowNanoseconds) }
+        if primary.isReady, excluded != primaryServer { return choosePrimary(for: asker, nowNanoseconds: nowNanoseconds) }
         guard limits.servesLateWithoutPrimary, !primary.isReady else { return .nobody }
         return leastBusy(isLate: true, excluded, nowNanoseconds).map { .member($0, isLate: true) } ?? .nobody
     }
 
-    /// The primary, within its budget.
-    public mutating func choosePrimary(nowNanoseconds: UInt64) -> Choice {
-        guard primary.isReady, primary.inFlight < limits.primaryInFlightMax, budget.take(nowNanoseconds: nowNanoseconds)
-        else { return .nobody }
-        return .member(Member(server: primaryServer, session: 0), isLate: false)
+    /// The primary, within its budget and the asker's share of it.
+    public mutating func choosePrimary(for asker: SharedBudget.Asker = nil, nowNanoseconds: UInt64) -> Choice {
+        guard primary.isReady, primary.inFlight < limits.primaryInFlightMax else { return .nobody }
+        switch budget.take(for: asker, nowNanoseconds: nowNanoseconds) {
+        case .granted: return .member(Member(server: primaryServer, session: 0), isLate: false)
+        case .usedUp: usedUpCount += 1
+        case .overShare: overShareCount += 1
+        }
+        return .nobody
     }
 
     /// Among those that serve, or among those that are connected and have proven nothing, or too much lag.

@@ -19,6 +19,8 @@ public final class ReplicaPool {
     private var probing: [Bool]
     private var lastStates: [PoolMachine.ReplicaState]
     private var probeTimer: LoopTimer?
+    /// What the metrics have of the machine's counts.
+    private var published = (usedUp: 0, overShare: 0)
 
     /// Begins to connect.
     ///
@@ -40,6 +42,7 @@ public final class ReplicaPool {
         self.probeIntervalMilliseconds = probeIntervalMilliseconds
         self.metrics = metrics ?? ReplicaPoolMetrics(replicas: replicas.count)
         precondition(self.metrics.states.count == replicas.count, "metrics of another number of replicas")
+        self.metrics.primaryPerSecond.add(Int64(primary == nil ? 0 : primaryBudgetPerSecond))
         let probeAgeMax = 4 * probeIntervalMilliseconds
         limits = PoolMachine.Limits(
             replicas: replicas.count, sessionsPerReplica: sessionsPerReplica, hasPrimary: primary != nil,
@@ -85,26 +88,35 @@ public final class ReplicaPool {
 
     /// Sends the queries to the best server, as one implicit transaction. The completion is called exactly once, later.
     ///
+    /// - Parameter asker: whose share of the primary's budget it is, should there be no replica; nil for ourselves.
     /// - Returns: false, and nothing was sent, when no server can take it.
-    public func execute(_ queries: [Query], completion: @escaping PostgresSession.Completion) -> Bool {
-        executeDated(queries) { result, _ in completion(result) }
+    public func execute(
+        _ queries: [Query], for asker: SharedBudget.Asker = nil, completion: @escaping PostgresSession.Completion
+    ) -> Bool {
+        executeDated(queries, for: asker) { result, _ in completion(result) }
     }
 
     /// Sends the queries to the primary within its budget: for a read that no replica is fresh enough for. Not repeated.
-    public func executeOnPrimary(_ queries: [Query], completion: @escaping PostgresSession.Completion) -> Bool {
-        executeDatedOnPrimary(queries) { result, _ in completion(result) }
+    public func executeOnPrimary(
+        _ queries: [Query], for asker: SharedBudget.Asker, completion: @escaping PostgresSession.Completion
+    ) -> Bool {
+        executeDatedOnPrimary(queries, for: asker) { result, _ in completion(result) }
     }
 
     /// As `execute`; for what is kept for others.
-    public func executeDated(_ queries: [Query], completion: @escaping DatedCompletion) -> Bool {
-        let sent = send(queries, to: machine.choose(nowNanoseconds: loop.nowNanoseconds), mayRetry: true, completion)
+    public func executeDated(_ queries: [Query], for asker: SharedBudget.Asker, completion: @escaping DatedCompletion) -> Bool {
+        let choice = machine.choose(for: asker, nowNanoseconds: loop.nowNanoseconds)
+        let sent = send(queries, to: choice, for: asker, mayRetry: true, completion)
         if !sent { metrics.refused.add() }
         return sent
     }
 
     /// As `executeOnPrimary`; for what is kept for others.
-    public func executeDatedOnPrimary(_ queries: [Query], completion: @escaping DatedCompletion) -> Bool {
-        let sent = send(queries, to: machine.choosePrimary(nowNanoseconds: loop.nowNanoseconds), mayRetry: false, completion)
+    public func executeDatedOnPrimary(
+        _ queries: [Query], for asker: SharedBudget.Asker, completion: @escaping DatedCompletion
+    ) -> Bool {
+        let choice = machine.choosePrimary(for: asker, nowNanoseconds: loop.nowNanoseconds)
+        let sent = send(queries, to: choice, for: asker, mayRetry: false, completion)
         if !sent { metrics.refused.add() }
         return sent
     }
@@ -133,12 +145,13 @@ public final class ReplicaPool {
     }
 
     private func send(
-        _ queries: [Query], to choice: PoolMachine.Choice, mayRetry: Bool, _ completion: @escaping DatedCompletion
+        _ queries: [Query], to choice: PoolMachine.Choice, for asker: SharedBudget.Asker, mayRetry: Bool,
+        _ completion: @escaping DatedCompletion
     ) -> Bool {
         guard case .member(let member, let isLate) = choice, let session = session(member) else { return false }
         let covered = machine.coveredNanoseconds(ofServer: member.server, nowNanoseconds: loop.nowNanoseconds)
         let sent = session.execute(queries) { [unowned self] result in
-            finish(member, queries, result, coveredNanoseconds: covered, mayRetry: mayRetry, completion)
+            finish(member, queries, result, coveredNanoseconds: covered, for: asker, mayRetry: mayRetry, completion)
         }
         guard sent else { return false }
         machine.started(member)
@@ -148,15 +161,14 @@ public final class ReplicaPool {
 
     private func finish(
         _ member: PoolMachine.Member, _ queries: [Query], _ result: Result<[Rows], PostgresError>, coveredNanoseconds: UInt64,
-        mayRetry: Bool,
-        _ completion: @escaping DatedCompletion
+        for asker: SharedBudget.Asker, mayRetry: Bool, _ completion: @escaping DatedCompletion
     ) {
         machine.finished(member, Self.outcome(result))
         guard case .failure(let error) = result, mayRetry, Self.isWorthRepeating(error) else {
             return completion(result, coveredNanoseconds)
         }
-        let choice = machine.choose(excluding: member.server, nowNanoseconds: loop.nowNanoseconds)
-        guard send(queries, to: choice, mayRetry: false, completion) else { return completion(result, coveredNanoseconds) }
+        let choice = machine.choose(for: asker, excluding: member.server, nowNanoseconds: loop.nowNanoseconds)
+        guard send(queries, to: choice, for: asker, mayRetry: false, completion) else { return completion(result, coveredNanoseconds) }
         metrics.retried.add()
     }
 
@@ -223,6 +235,9 @@ public final class ReplicaPool {
 
     private func publishStates() {
         let now = loop.nowNanoseconds
+        metrics.primaryUsedUp.add(UInt64(machine.usedUpCount - published.usedUp))
+        metrics.primaryOverShare.add(UInt64(machine.overShareCount - published.overShare))
+        published = (machine.usedUpCount, machine.overShareCount)
         for index in 0..<limits.replicas {
             let state = machine.state(ofReplica: index, nowNanoseconds: now)
             metrics.states[index].set(Int64(state.rawValue))

@@ -8,6 +8,11 @@ public struct ReplicaPoolMetrics: Sendable {
     public let onPrimary = Counter()
     /// Executions that a late replica served because there was nobody else.
     public let onLate = Counter()
+    /// What the primary may be asked for in a second, by all pools together; reads that it was not asked for since that was used up, or the
+    /// asker's share of it.
+    public let primaryPerSecond = Gauge()
+    public let primaryUsedUp = Counter()
+    public let primaryOverShare = Counter()
     /// Executions refused because nobody could serve.
     public let refused = Counter()
     /// Executions repeated on another server.
@@ -33,10 +38,27 @@ public struct ReplicaPoolMetrics: Sendable {
                 labels: "use=\"\(use)\",server=\"\(server)\""
             ) { counter.value }
         }
+        addBudget(to: &page, use: use)
+    }
+
+    private func addBudget(to page: inout MetricsPage, use: String) {
+        let perSecond = primaryPerSecond
+        page.gauge(
+            "sluice_primary_budget_reads_per_second", help: "Reads that the primary may be asked for in a second, by all threads.",
+            labels: "use=\"\(use)\""
+        ) { perSecond.value }
+        for (reason, counter) in [("used_up", primaryUsedUp), ("over_share", primaryOverShare)] {
+            page.counter(
+                "sluice_primary_budget_refused_total",
+                help: "Reads that the primary was not asked for: the budget was used up, or the tenant's share of it.",
+                labels: "use=\"\(use)\",reason=\"\(reason)\""
+            ) { counter.value }
+        }
     }
 
     /// Adds all of it to a process's page.
     public func add(to page: inout MetricsPage) {
+        addBudget(to: &page, use: "reads")
         let counters: [(String, String, Counter)] = [
             ("replica", "sluice_replica_reads_total", onReplicas), ("primary", "sluice_replica_reads_total", onPrimary),
             ("late_replica", "sluice_replica_reads_total", onLate),

@@ -9,6 +9,8 @@ struct ApplicationPlans: Sendable {
     /// Event-loop threads of each gateway.
     let threads: Int
     let database: String
+    /// The same database, in the gateways' role; that is also the role of `replicas`.
+    let gatewayDatabase: String
     let replicas: [String]
     let redis: String
 
@@ -46,6 +48,7 @@ struct ApplicationPlans: Sendable {
         let (port, admin): (PortName, PortName) = name == "gateway-a" ? (.gatewayA, .gatewayAAdmin) : (.gatewayB, .gatewayBAdmin)
         var plan = service(name, ["gateway"], admin: admin, stage: stage)
         plan.address = ports.address(port)
+        plan.environment["SLUICE_DATABASE"] = gatewayDatabase
         plan.environment["SLUICE_LISTEN"] = ports.address(port)
         plan.environment["SLUICE_LISTEN_UNIX"] = layout.gatewaySocketPrefix(name)
         plan.environment["SLUICE_THREADS"] = "\(threads)"

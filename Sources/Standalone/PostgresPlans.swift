@@ -21,13 +21,15 @@ struct PostgresPlans: Sendable {
     }
 
     /// The connection string of the ledger's database on the primary (libpq, "Connection Strings").
-    var primaryConninfo: String { conninfo(.primary) }
+    var primaryConninfo: String { conninfo(.primary, role: "sluice") }
+    /// The same for gateways, whose role may only read.
+    var gatewayConninfo: String { conninfo(.primary, role: "sluice_gateway") }
     /// Those of the servers that serve reads: the synchronous standby is left out, so that stopping a
     /// read replica stops no commit and reads do not slow commits down.
-    var replicaConninfos: [String] { [conninfo(.replica)] }
+    var replicaConninfos: [String] { [conninfo(.replica, role: "sluice_gateway")] }
 
-    private func conninfo(_ server: Server) -> String {
-        "host=\(layout.postgresSockets) port=\(ports[server.port]) dbname=sluice user=sluice passfile=\(layout.passwordFile)"
+    private func conninfo(_ server: Server, role: String) -> String {
+        "host=\(layout.postgresSockets) port=\(ports[server.port]) dbname=sluice user=\(role) passfile=\(layout.passwordFile)"
     }
 
     /// Writes the settings of the three servers; the folders exist.

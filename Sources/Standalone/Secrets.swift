@@ -4,7 +4,7 @@ import Foundation
 struct Secrets: Sendable, Equatable, Codable {
     var superuser: String
     var replication: String
-    /// Of the role `sluice`, which gateways, worker and migrate connect as.
+    /// Of the roles `sluice`, which worker, migrate and operators connect as, and `sluice_gateway`.
     var application: String
 
     /// 128 random bits each.
@@ -29,6 +29,7 @@ struct Secrets: Sendable, Equatable, Codable {
     /// libpq's password file: host:port:database:user:password. It refuses one that others can read.
     var passwordFile: String {
         "*:*:*:postgres:\(superuser)\n*:*:*:sluice_replication:\(replication)\n*:*:*:sluice:\(application)\n"
+            + "*:*:*:sluice_gateway:\(application)\n"
     }
 
     private static func password() -> String {

@@ -31,7 +31,7 @@ struct SystemPlan: Sendable {
         if parts.contains(.broker) { processes.append(try broker.plan(layout: layout, ports: ports, stage: 0)) }
         let application = ApplicationPlans(
             layout: layout, ports: ports, threads: options.threads, database: postgres.primaryConninfo,
-            replicas: postgres.replicaConninfos, redis: "unix:\(layout.redisSocket)")
+            gatewayDatabase: postgres.gatewayConninfo, replicas: postgres.replicaConninfos, redis: "unix:\(layout.redisSocket)")
         try SystemCall.writeFile(layout.data + "/settings.env", application.settingsFile, mode: 0o600)
         if parts.contains(.application) { processes += application.plans(from: 6) }
         if parts.contains(.nginx) {

@@ -195,6 +195,62 @@ extension WholeSystem {
             #expect((started.output + started.errors).contains("SLUICE_SERVER_CONNECTIONS"), "\(started)")
         }
 
+        @Test func `all gateways together have the connections that their role is allowed, and the worker has its own`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let tables = LedgerTables(system: scene.system)
+            let held = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'sluice_gateway'"
+            let before = try tables.count(held)
+            #expect(before == 8, "two gateways of two threads")
+            let database = (scene.system.settings["SLUICE_DATABASE"] ?? "").replacingOccurrences(
+                of: "user=sluice", with: "user=sluice_gateway")
+            _ = try tables.rows("ALTER ROLE sluice_gateway CONNECTION LIMIT \(before)", asSuperuser: true)
+            defer { _ = try? tables.rows("ALTER ROLE sluice_gateway CONNECTION LIMIT 200", asSuperuser: true) }
+            let third = try SpareGateway("near_bytes=0", ["SLUICE_DATABASE=\(database)", "SLUICE_REPLICAS="], waits: false)
+            let end = Moment.now.advanced(bySeconds: 2)
+            var most = 0
+            while Moment.now < end {
+                most = max(most, try tables.count(held))
+                usleep(20_000)
+            }
+            #expect(most == before)
+            #expect(try APIClient(third.admin, key: nil).get("/readyz").status == 503)
+            #expect(try scene.client.pay(5, from: world, to: scene.open("shop")).status == 201)
+            _ = try tables.rows("ALTER ROLE sluice_gateway CONNECTION LIMIT 200", asSuperuser: true)
+            let isReady = try eventually(seconds: 20) { try APIClient(third.admin, key: nil).get("/readyz").status == 200 }
+            #expect(isReady)
+            // And they may only read.
+            #expect(
+                try run("/usr/bin/psql", ["-qX", "-d", database, "-c", "DELETE FROM sluice.payment"]).errors.contains("permission denied"))
+        }
+
+        @Test func `the primary's budget is exported, and a tenant that takes all it gets leaves another his share`() throws {
+            let other = try #require(try newTenantsClient().key)
+            // Without a replica every read that misses is the primary's.
+            let gateway = try SpareGateway("primary_reads_per_second=40", ["SLUICE_REPLICAS="])
+            #expect(try gateway.metric(exactly: "sluice_primary_budget_reads_per_second{use=\"reads\"}") == 40)
+            // Each of them asks for accounts that nobody knows, so that no copy answers.
+            let stop = Moment.now.advanced(bySeconds: 3)
+            let (endpoint, keys) = (gateway.endpoint, [gateway.key, other])
+            let statuses = try concurrently(2) { number in
+                var seen: [Int: Int] = [:]
+                let client = APIClient(endpoint, key: keys[number])
+                var round = 0
+                while Moment.now < stop {
+                    round += 1
+                    seen[try client.get("/v1/accounts/nobody-\(UUID().uuidString.prefix(8))-\(round)").status, default: 0] += 1
+                    if number == 1 { usleep(100_000) }
+                }
+                return seen
+            }
+            #expect((statuses[0][503] ?? 0) > 100 && (statuses[0][404] ?? 0) > 30, "\(statuses)")
+            #expect(statuses[1][503] == nil && (statuses[1][404] ?? 0) > 10, "\(statuses)")
+            let isCounted = try eventually(seconds: 2) {
+                try gateway.metric(exactly: "sluice_primary_budget_refused_total{use=\"reads\",reason=\"over_share\"}") > 50
+            }
+            #expect(isCounted)
+        }
+
         @Test func `a page that is read again comes from the process, and a new entry makes a new page`() throws {
             let scene = try Scene()
             let world = try scene.world()

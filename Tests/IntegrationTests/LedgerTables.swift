@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// The ledger as its tables have it, read past all of our own code by psql.
@@ -5,9 +6,13 @@ struct LedgerTables {
     let system: SystemUnderTest
 
     /// The rows of a query, each split into its columns.
-    func rows(_ query: String) throws -> [[String]] {
+    ///
+    /// - Parameter asSuperuser: whether the server's own superuser asks.
+    func rows(_ query: String, asSuperuser: Bool = false) throws -> [[String]] {
+        let own = system.settings["SLUICE_DATABASE"] ?? ""
         let arguments = [
-            "--no-psqlrc", "-qAtX", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", system.settings["SLUICE_DATABASE"] ?? "", "-c", query,
+            "--no-psqlrc", "-qAtX", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d",
+            asSuperuser ? own.replacingOccurrences(of: "user=sluice", with: "user=postgres") : own, "-c", query,
         ]
         let result = try run("/usr/bin/psql", arguments)
         guard result.code == 0 else { throw SystemUnderTest.Failure(description: "psql: \(result.errors)") }

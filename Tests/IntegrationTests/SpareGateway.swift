@@ -12,8 +12,10 @@ final class SpareGateway {
     private let process: GuardedProcess
     var pid: pid_t { process.pid }
 
-    /// Returns once it is ready.
-    init(_ limits: String) throws {
+    /// Returns once it is ready, or at once.
+    ///
+    /// - Parameter more: settings other than the system's.
+    init(_ limits: String, _ more: [String] = [], waits: Bool = true) throws {
         let system = SystemUnderTest.shared
         let name = "spare-\(UInt32.random(in: 0 ... .max))"
         let (port, adminPort) = (try freePort(), try freePort())
@@ -27,7 +29,9 @@ final class SpareGateway {
             "SLUICE_LISTEN_UNIX=\(system.data)/run/edge/\(name)", "SLUICE_ADMIN=127.0.0.1:\(adminPort)",
         ]
         process = try GuardedProcess(
-            "/usr/bin/env", settings + own + [try SystemUnderTest.executable(), "gateway"], output: "\(system.data)/logs/\(name).log")
+            "/usr/bin/env", settings + own + more + [try SystemUnderTest.executable(), "gateway"], output: "\(system.data)/logs/\(name).log"
+        )
+        guard waits else { return }
         let isReady = eventually(seconds: 20) { (try? get("/readyz", at: admin).status) == 200 }
         try #require(isReady, "the spare gateway is not ready: \(system.log(name))")
     }

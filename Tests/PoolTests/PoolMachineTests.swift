@@ -24,7 +24,7 @@ import Testing
 
     /// Chooses and starts; nil when there was nobody.
     private func start(_ machine: inout PoolMachine, at now: UInt64? = nil, excluding: Int? = nil) -> Member? {
-        guard case .member(let member, _) = machine.choose(excluding: excluding, nowNanoseconds: now ?? second) else { return nil }
+        guard case .member(let member, _) = machine.choose(for: 1, excluding: excluding, nowNanoseconds: now ?? second) else { return nil }
         machine.started(member)
         return member
     }
@@ -119,6 +119,28 @@ import Testing
         // Not busy, but past the rate.
         #expect(start(&machine, at: 12 * second) == nil)
         #expect(start(&machine, at: 12 * second + second / 10) == primary)
+        #expect(machine.overShareCount == 1 && machine.usedUpCount == 0)
+    }
+
+    @Test func `the primary's budget is shared by those who ask`() {
+        var machine = PoolMachine(limits: limits())
+        let primary = Member(server: 2, session: 0)
+        machine.sessionChanged(primary, isReady: true)
+        func take(_ asker: Int64, _ now: UInt64) -> Bool {
+            guard case .member = machine.choosePrimary(for: asker, nowNanoseconds: now) else { return false }
+            machine.started(primary)
+            machine.finished(primary, .answered)
+            return true
+        }
+        var counts: [Int64: Int] = [:]
+        // One asks a thousand times a second, the other twice.
+        for millisecond in 0..<5_000 as Range<UInt64> {
+            let now = 10 * second + millisecond * 1_000_000
+            if take(1, now) { counts[1, default: 0] += 1 }
+            if millisecond % 500 == 250, take(2, now) { counts[2, default: 0] += 1 }
+        }
+        #expect(counts[2] == 10 && (24...45).contains(counts[1] ?? 0), "\(counts)")
+        #expect(machine.overShareCount > 4_000)
     }
 
     @Test func `a repeat goes to another server, to the primary when there is no other`() {

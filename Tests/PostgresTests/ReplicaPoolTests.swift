@@ -47,7 +47,7 @@ import Testing
         #expect(bench.run { pool.state(ofReplica: 0) == .down })
         #expect(bench.run { pool.isReady })
         var sent = 0
-        while pool.execute([SQL.query(whoAmI, 1)], completion: answers.completion("primary")) { sent += 1 }
+        while pool.execute([SQL.query(whoAmI, 1)], for: 1, completion: answers.completion("primary")) { sent += 1 }
         // A burst is a tenth of a second's worth, at least one.
         #expect(sent == 1)
         #expect(pool.metrics.refused.value == 1)

@@ -10,6 +10,11 @@ SET synchronous_commit = local;
 SELECT 'CREATE ROLE sluice LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluice') \gexec
 SELECT 'CREATE ROLE sluice_replication LOGIN REPLICATION'
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluice_replication') \gexec
+-- What gateways connect as. It reads and nothing else, and has so many connections to a server, however many gateways there are: the rest
+-- of max_connections is the worker's and the operators'. The server counts, so that nobody has to agree on anything.
+SELECT 'CREATE ROLE sluice_gateway LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluice_gateway') \gexec
+ALTER ROLE sluice_gateway CONNECTION LIMIT 200 PASSWORD :'sluice_password';
+GRANT pg_read_all_data TO sluice_gateway;
 ALTER ROLE sluice PASSWORD :'sluice_password';
 ALTER ROLE sluice_replication PASSWORD :'replication_password';
 
