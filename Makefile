@@ -32,6 +32,9 @@ test-only:
 	infra/fuzz --short 8
 	infra/test-api .build/debug/sluice
 
+test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
+	infra/test-edge .build/release/sluice
+
 test-api: release  ## requests made from docs/openapi.yaml, three minutes of them, at least 1,000, all of schemathesis's checks
 	infra/test-api .build/release/sluice --seconds 180 --least 1000
 

@@ -17,7 +17,7 @@ struct NginxPlan: Sendable {
 
     /// Two descriptors for each proxied client; a bound for machines with a huge hard limit.
     static let descriptorsWanted: UInt64 = 65_536
-    static let includes = ["log.conf", "maps.conf", "problems.conf", "proxy.conf"]
+    static let includes = ["http.conf", "log.conf", "maps.conf", "api.conf", "problems.conf", "proxy.conf"]
 
     func writeFiles() throws(StandaloneError) {
         // The included files are copied, so that a running system does not change with the sources.

@@ -13,15 +13,13 @@ enum Expected {
             multi_accept on;
         }
         http {
-            server_tokens off;
-            include log.conf;
+            include http.conf;
             access_log /d/logs/nginx-access.log sluice buffer=64k flush=1s;
             client_body_temp_path /d/nginx/temp/body;
             proxy_temp_path /d/nginx/temp/proxy;
             fastcgi_temp_path /d/nginx/temp/fastcgi;
             uwsgi_temp_path /d/nginx/temp/uwsgi;
             scgi_temp_path /d/nginx/temp/scgi;
-            include maps.conf;
             upstream payments {
                 server unix:/d/run/edge/gateway-a.0 max_fails=0;
                 server unix:/d/run/edge/gateway-b.0 max_fails=0;
@@ -38,39 +36,9 @@ enum Expected {
                 keepalive_requests 1000000;
                 keepalive_timeout 20s;
             }
-            limit_conn_zone $binary_remote_addr zone=addresses:4m;
-            limit_conn addresses 10000;
-            limit_conn_status 429;
-            client_header_buffer_size 2k;
-            large_client_header_buffers 4 8k;
-            client_header_timeout 10s;
-            client_body_timeout 10s;
-            client_body_buffer_size 64k;
-            send_timeout 15s;
-            keepalive_timeout 75s;
-            keepalive_requests 1000000;
-            reset_timedout_connection on;
-            tcp_nodelay on;
             server {
                 listen 127.0.0.1:9000 reuseport backlog=4096;
-                include problems.conf;
-                location = /v1/batches {
-                    client_max_body_size 1m;
-                    if ($sluice_bearer = "") {
-                        return 401;
-                    }
-                    include proxy.conf;
-                }
-                location /v1/ {
-                    client_max_body_size 64k;
-                    if ($sluice_bearer = "") {
-                        return 401;
-                    }
-                    include proxy.conf;
-                }
-                location / {
-                    return 404;
-                }
+                include api.conf;
             }
             server {
                 listen unix:/d/run/edge/nginx.sock;
