@@ -176,6 +176,18 @@ private struct Group {
         #expect(again.leader != again.member && again.members.isEmpty)
     }
 
+    @Test func `a static member that died while the first generation formed is replaced at once`() throws {
+        var group = Group()
+        let dead = group.join(instance: "worker-1")
+        group.machine.forget(request: dead, now: group.now)
+        group.pass(Limits.firstRebalanceDelayMilliseconds)
+        #expect(group.joins[dead] == nil)
+        group.pass(2_000)
+        let next = group.join(instance: "worker-1")
+        let answer = try #require(group.joins[next], "it waits for as long as a rebalance may last")
+        #expect(answer.error == .none && answer.leader == answer.member)
+    }
+
     @Test func `a static member with a changed subscription rebalances`() {
         var group = Group()
         _ = group.form(2, instances: ["a", "b"])

@@ -338,6 +338,9 @@ struct GroupMachine {
             if members.contains(where: { $0.waitingJoin != nil }) {
                 actions += completeJoin(now: now)
             } else if !members.isEmpty {
+                // The wait for a first generation is over, also when all who came for it have died meanwhile: who comes now, in the
+                // place of one of them, waits no longer than for the others' sessions.
+                isFirstRebalance = false
                 rebalanceDeadline = now + (members.map(\.rebalanceTimeout).max() ?? 0)
             } else {
                 becomeEmpty(now: now)
