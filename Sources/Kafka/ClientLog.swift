@@ -15,6 +15,8 @@ final class ClientLog {
         guard unsafe rd_kafka_event_log(event, &facility, &text, &level) == 0, let facility = unsafe facility, let text = unsafe text else {
             return
         }
+        // It warns at each start that this setting, which we chose, is experimental.
+        if unsafe String(cString: text).hasPrefix("Configuration property enable.gapless.guarantee") { return }
         let fields = unsafe (
             Log.Field.text("facility", String(cString: facility)), Log.Field.text("text", String(cString: text)),
             Log.Field.integer("suppressed", rate.takeSuppressed())

@@ -50,6 +50,9 @@ public struct ProducerConfiguration: Sendable {
     public var queueMessagesMax: Int
     /// The same in kilobytes of values and keys.
     public var queueKilobytesMax: Int
+    /// No record overtakes one before it, whatever fails: none expires, and none is taken by a client that replaces another before
+    /// all of the other's are answered.
+    public var isOrdered = false
     /// Reports handed out in one turn of the loop; the rest waits for the next turn.
     public var reportsPerTurnMax: Int
 
@@ -74,11 +77,18 @@ public struct ProducerConfiguration: Sendable {
             ("enable.idempotence", "true"),
             ("linger.ms", String(lingerMilliseconds)),
             ("compression.type", compression.rawValue),
-            ("message.timeout.ms", String(deliveryTimeoutMilliseconds)),
-            ("request.timeout.ms", String(min(max(deliveryTimeoutMilliseconds, 1), 30_000))),
+            ("message.timeout.ms", isOrdered ? "0" : String(deliveryTimeoutMilliseconds)),
+            ("request.timeout.ms", isOrdered ? "30000" : String(min(max(deliveryTimeoutMilliseconds, 1), 30_000))),
             // One more than our own bound: an answered message still counts for librdkafka until its event is freed.
             ("queue.buffering.max.messages", String(queueMessagesMax + reportsPerTurnMax)),
             ("queue.buffering.max.kbytes", String(queueKilobytesMax)),
-        ]
+            // A record that is refused for good would leave a gap behind it: the client turns fatal instead.
+        ] + (isOrdered ? [("enable.gapless.guarantee", "true")] : [])
+    }
+
+    /// Of what the operator sets, all that does not break the order that is asked for.
+    var extra: [(String, String)] {
+        let breaking = ["message.timeout.ms", "delivery.timeout.ms", "enable.gapless.guarantee"]
+        return isOrdered ? base.extra.filter { !breaking.contains($0.0) } : base.extra
     }
 }

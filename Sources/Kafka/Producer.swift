@@ -83,6 +83,7 @@ public final class Producer {
         let opaque = table.insert(token: token, nowNanoseconds: loop.nowNanoseconds)
         // The second try is for an instance that turned fatal and whose event was not seen yet.
         for _ in 0..<2 {
+            if configuration.isOrdered, !retiring.isEmpty { break }
             guard let instance = live ?? replaceLost() else { break }
             let error = instance.produce(
                 topic: topic, partition: partition, key: key, value: value, headers: headers,
@@ -136,7 +137,7 @@ public final class Producer {
         // The handler needs the instance, and the instance needs the client that holds the handler.
         let link = InstanceLink()
         let client = try Client(
-            loop: loop, role: .producer, settings: configuration.settings, extra: configuration.base.extra
+            loop: loop, role: .producer, settings: configuration.settings, extra: configuration.extra
         ) { [unowned self] in
             if let instance = link.instance { drain(instance) }
         }

@@ -76,6 +76,9 @@ public struct Book {
     /// An account as it stands after what was decided so far; nil when it is absent or unknown.
     public func account(_ key: AccountKey) -> Account? { table.index(of: key).map { table.slots[$0].account } }
 
+    /// A payment of the batch under way, or one that it was taught, as it stands after what was decided so far.
+    public mutating func payment(_ id: OperationID) -> Payment? { payments.find(id).map { payments[$0] } }
+
     /// Decides one command.
     ///
     /// - Parameters:

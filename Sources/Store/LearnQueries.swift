@@ -59,6 +59,32 @@ public enum LearnQueries {
         (0..<rows.count).map { OperationQueries.operation(rows, $0) }
     }
 
+    /// What an event says of an outcome beside the outcome itself.
+    public struct Standing: Equatable, Sendable {
+        public let id: OperationID
+        public let position: LogPosition
+        public let decidedAt: Timestamp
+        /// Of an account command that was carried out.
+        public let accountRevision: Int64?
+    }
+
+    /// Where the commands stand in the log, payments and other operations alike.
+    public static func standings(of ids: [OperationID]) -> Query {
+        var parameters = Parameters()
+        parameters.append(array(ids))
+        return Query(standingsStatement, parameters)
+    }
+
+    public static func standings(_ rows: Rows) -> [Standing] {
+        (0..<rows.count).map { row in
+            let id = rows.uuid(row, 0)
+            return Standing(
+                id: OperationID(high: id.0, low: id.1), position: LogPosition(partition: rows.int32(row, 1), offset: rows.int64(row, 2)),
+                decidedAt: Timestamp(microseconds: rows.timestamp(row, 3)),
+                accountRevision: rows.isNull(row, 4) ? nil : rows.int64(row, 4))
+        }
+    }
+
     /// The accounts of payments; read them with `AccountColumns`.
     public static func accounts(ofPayments ids: [OperationID]) -> Query {
         var parameters = Parameters()
@@ -102,6 +128,14 @@ public enum LearnQueries {
         SELECT id, fingerprint FROM sluice.payment WHERE id = ANY($1::uuid[])
         UNION ALL
         SELECT id, fingerprint FROM sluice.operation WHERE id = ANY($1::uuid[])
+        """)
+
+    private static let standingsStatement = Statement(
+        "learn_standings",
+        """
+        SELECT id, log_partition, log_offset, decided_at, NULL::bigint FROM sluice.payment WHERE id = ANY($1::uuid[])
+        UNION ALL
+        SELECT id, log_partition, log_offset, decided_at, account_revision FROM sluice.operation WHERE id = ANY($1::uuid[])
         """)
 
     private static let accountsStatement = Statement(

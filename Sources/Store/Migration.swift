@@ -17,5 +17,6 @@ public struct Migration: Sendable {
         Migration(number: 3, name: "life-cycle", sql: String(decoding: PackageResources._03_life_cycle_sql, as: UTF8.self)),
         Migration(
             number: 4, name: "dead-letter-replay", sql: String(decoding: PackageResources._04_dead_letter_replay_sql, as: UTF8.self)),
+        Migration(number: 5, name: "events", sql: String(decoding: PackageResources._05_events_sql, as: UTF8.self)),
     ]
 }

@@ -8,17 +8,22 @@ public struct PartitionGrant: Equatable, Sendable {
     public let nextOffset: Int64
     /// The first offset whose outcome may not have been published.
     public let publishedOffset: Int64
+    /// The first offset whose event may not be in `payments.events`.
+    public let relayedOffset: Int64
     public let epoch: Int64
     /// The log that the offsets count in.
     public let logIncarnation: String
     /// No later decision of the partition may carry an earlier time.
     public let lastDecidedAt: Timestamp
 
-    public init(partition: Int32, nextOffset: Int64, publishedOffset: Int64, epoch: Int64, logIncarnation: String, lastDecidedAt: Timestamp)
-    {
+    public init(
+        partition: Int32, nextOffset: Int64, publishedOffset: Int64, relayedOffset: Int64, epoch: Int64, logIncarnation: String,
+        lastDecidedAt: Timestamp
+    ) {
         self.partition = partition
         self.nextOffset = nextOffset
         self.publishedOffset = publishedOffset
+        self.relayedOffset = relayedOffset
         self.epoch = epoch
         self.logIncarnation = logIncarnation
         self.lastDecidedAt = lastDecidedAt
@@ -45,16 +50,35 @@ public struct OffsetAdvance: Equatable, Sendable {
     public let expectedOffset: Int64
     public let nextOffset: Int64
     public let publishedOffset: Int64
+    public let relayedOffset: Int64
     public let lastDecidedAt: Timestamp
 
-    public init(partition: Int32, epoch: Int64, expectedOffset: Int64, nextOffset: Int64, publishedOffset: Int64, lastDecidedAt: Timestamp)
-    {
+    public init(
+        partition: Int32, epoch: Int64, expectedOffset: Int64, nextOffset: Int64, publishedOffset: Int64, relayedOffset: Int64,
+        lastDecidedAt: Timestamp
+    ) {
         self.partition = partition
         self.epoch = epoch
         self.expectedOffset = expectedOffset
         self.nextOffset = nextOffset
         self.publishedOffset = publishedOffset
+        self.relayedOffset = relayedOffset
         self.lastDecidedAt = lastDecidedAt
+    }
+}
+
+/// How far the owner of a partition has told of what it applied.
+public struct PartitionNote: Equatable, Sendable {
+    public let partition: Int32
+    public let epoch: Int64
+    public let publishedOffset: Int64
+    public let relayedOffset: Int64
+
+    public init(partition: Int32, epoch: Int64, publishedOffset: Int64, relayedOffset: Int64) {
+        self.partition = partition
+        self.epoch = epoch
+        self.publishedOffset = publishedOffset
+        self.relayedOffset = relayedOffset
     }
 }
 
@@ -74,8 +98,8 @@ public enum PartitionQueries {
         (0..<rows.count).map { row in
             PartitionGrant(
                 partition: rows.int32(row, 0), nextOffset: rows.int64(row, 1), publishedOffset: rows.int64(row, 2),
-                epoch: rows.int64(row, 3),
-                logIncarnation: rows.text(row, 4), lastDecidedAt: Timestamp(microseconds: rows.timestamp(row, 5)))
+                relayedOffset: rows.int64(row, 3), epoch: rows.int64(row, 4), logIncarnation: rows.text(row, 5),
+                lastDecidedAt: Timestamp(microseconds: rows.timestamp(row, 6)))
         }
     }
 
@@ -100,6 +124,7 @@ public enum PartitionQueries {
         var expected = PostgresArray(of: .int64)
         var next = PostgresArray(of: .int64)
         var published = PostgresArray(of: .int64)
+        var relayed = PostgresArray(of: .int64)
         var decided = PostgresArray(of: .timestamp)
         for advance in advances {
             partitions.append(int32: advance.partition)
@@ -107,13 +132,30 @@ public enum PartitionQueries {
             expected.append(int64: advance.expectedOffset)
             next.append(int64: advance.nextOffset)
             published.append(int64: advance.publishedOffset)
+            relayed.append(int64: advance.relayedOffset)
             decided.append(timestamp: advance.lastDecidedAt.microseconds)
         }
         var parameters = Parameters()
         parameters.append(text: Topic.commands)
-        for column in [partitions, epochs, expected, next, published, decided] { parameters.append(column) }
+        for column in [partitions, epochs, expected, next, published, relayed, decided] { parameters.append(column) }
         parameters.append(int64: Int64(advances.count))
         return Query(advanceStatement, parameters)
+    }
+
+    /// Notes how far outcomes are published and events relayed, while no batch carries it. What another owner has is left alone.
+    public static func note(_ notes: [PartitionNote]) -> Query {
+        var partitions = PostgresArray(of: .int32)
+        var numbers = [PostgresArray](repeating: PostgresArray(of: .int64), count: 3)
+        for note in notes {
+            partitions.append(int32: note.partition)
+            for (column, value) in [note.epoch, note.publishedOffset, note.relayedOffset].enumerated() {
+                numbers[column].append(int64: value)
+            }
+        }
+        var parameters = Parameters()
+        parameters.append(text: Topic.commands)
+        for column in [partitions] + numbers { parameters.append(column) }
+        return Query(noteStatement, parameters)
     }
 
     static func array(_ values: [Int32]) -> PostgresArray {
@@ -121,6 +163,16 @@ public enum PartitionQueries {
         for value in values { array.append(int32: value) }
         return array
     }
+
+    private static let noteStatement = Statement(
+        "partition_note",
+        """
+        UPDATE sluice.kafka_offset o
+        SET published_offset = greatest(o.published_offset, k.published_offset),
+            relayed_offset = greatest(o.relayed_offset, k.relayed_offset)
+        FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (partition, epoch, published_offset, relayed_offset)
+        WHERE o.topic = $1::text AND o.partition = k.partition AND o.epoch = k.epoch
+        """)
 
     // Rows are locked in the order of their numbers, so that two workers that take several over cannot deadlock.
     private static let acquireStatement = Statement(
@@ -132,7 +184,7 @@ public enum PartitionQueries {
         UPDATE sluice.kafka_offset o
         SET epoch = o.epoch + 1, owner = $3::text, log_incarnation = coalesce(o.log_incarnation, $4::text)
         FROM mine WHERE o.topic = mine.topic AND o.partition = mine.partition
-        RETURNING o.partition, o.next_offset, o.published_offset, o.epoch, o.log_incarnation, o.last_decided_at
+        RETURNING o.partition, o.next_offset, o.published_offset, o.relayed_offset, o.epoch, o.log_incarnation, o.last_decided_at
         """)
 
     private static let placesStatement = Statement(
@@ -157,11 +209,11 @@ public enum PartitionQueries {
         WITH moved AS (
             UPDATE sluice.kafka_offset o
             SET next_offset = k.next_offset, published_offset = greatest(o.published_offset, k.published_offset),
-                last_decided_at = greatest(o.last_decided_at, k.decided_at)
-            FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])
-                AS k (partition, epoch, expected_offset, next_offset, published_offset, decided_at)
+                relayed_offset = greatest(o.relayed_offset, k.relayed_offset), last_decided_at = greatest(o.last_decided_at, k.decided_at)
+            FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[])
+                AS k (partition, epoch, expected_offset, next_offset, published_offset, relayed_offset, decided_at)
             WHERE o.topic = $1::text AND o.partition = k.partition AND o.epoch = k.epoch AND o.next_offset = k.expected_offset
             RETURNING 1)
-        SELECT sluice.expect((SELECT count(*) FROM moved), $8::bigint, 'offsets moved')
+        SELECT sluice.expect((SELECT count(*) FROM moved), $9::bigint, 'offsets moved')
         """)
 }

@@ -67,6 +67,8 @@ struct Decision {
     /// Ids whose outcome stands from before: it is read again and told.
     var retellings: [(id: OperationID, replyTo: String?)] = []
     var deadLetters: [(id: OperationID, replyTo: String)] = []
+    /// In log order: one for each command that was decided now, and none for one that was decided before.
+    var events: [LedgerEvent] = []
     var settledCount = 0
     var declinedCount = 0
     /// Captures, voids, expiries and refunds that were made.
@@ -97,6 +99,12 @@ struct Decision {
                 }
                 let outcome = book.decide(command.envelope, at: now, newAccountNumber: number)
                 decision.note(outcome, of: command, at: record.position, decidedAt: now)
+                if let content = content(outcome, of: command.envelope.command, &book) {
+                    decision.events.append(
+                        LedgerEvent(
+                            id: command.envelope.id, tenant: command.envelope.tenant, partition: record.position.partition,
+                            offset: record.position.offset, decidedAt: now, content: content))
+                }
             case .unreadable(let unreadable):
                 decision.note(unreadable, at: record.position, seenAt: now)
             case .unknownVersion:
@@ -105,6 +113,17 @@ struct Decision {
         }
         decision.stored.effects = book.effects
         return decision
+    }
+
+    private static func content(_ outcome: Outcome, of command: Command, _ book: inout Book) -> LedgerEvent.Content? {
+        switch outcome {
+        case .payment(let payment): .payment(payment)
+        case .opened(let account), .accountChanged(let account): .account(command, revision: account.revision, declineReason: nil)
+        case .accountDeclined(_, let reason): .account(command, revision: nil, declineReason: reason)
+        case .paymentChanged(let change):
+            .change(change, of: change.debitResult == nil ? nil : book.payment(change.request.payment)?.request)
+        case .repeated, .keyReused: nil
+        }
     }
 
     private static func teach(_ book: inout Book, _ answers: Answers, _ questions: Questions) {

@@ -18,6 +18,8 @@ enum FailPoint: String, CaseIterable {
     case committed
     /// Redis and the clients that wait were told.
     case published
+    /// Events of a batch were handed over and are not known to be in their topic; or they are, and that is not stored.
+    case relayed
 
     @inline(__always)
     func hit() {

@@ -12,6 +12,16 @@ public struct WorkerLimits: Sendable {
     public var unpublishedAccountsMax = 100_000
     /// Records told again at most when a partition is taken over; a longer debt empties Redis instead.
     public var republishedRecordsMax: Int64 = 10_000
+    /// Events that are not known to be in their topic, and their bytes; past either no further batch is decided until the topic
+    /// takes them.
+    public var unrelayedEventsMax = 16_384
+    public var unrelayedBytesMax = 32 << 20
+    /// Wait before events that the log refused are written again, milliseconds.
+    public var relayRetryMilliseconds = 200
+    /// How long a worker that stops waits for events that are under way, milliseconds.
+    public var relayFlushMilliseconds = 1_000
+    /// How often it is noted how far outcomes are published and relayed while no batch carries it, milliseconds.
+    public var noteMilliseconds = 1_000
     /// How often holds that ran out are looked for, milliseconds.
     public var holdSweepMilliseconds = 1_000
     /// How many of them are put into the log at a time.

@@ -19,6 +19,8 @@ extension WorkerLoop {
         var outcomes: [StoredOutcome] = []
         var payments: [Payment] = []
         var accounts: [Account] = []
+        /// Where the outcomes' commands stand in the log.
+        var standings: [OperationID: LearnQueries.Standing] = [:]
     }
 
     /// Reads the outcomes of ids; nil when the database did not answer.
@@ -31,7 +33,7 @@ extension WorkerLoop {
     ) {
         let queries = [
             LearnQueries.payments(ids + changed), LearnQueries.operations(ids), LearnQueries.priorDecisions(of: ids),
-            LearnQueries.accounts(ofPayments: changed),
+            LearnQueries.accounts(ofPayments: changed), LearnQueries.standings(of: ids),
         ]
         let isSent =
             database?.execute(queries) { [unowned self] result in
@@ -39,6 +41,7 @@ extension WorkerLoop {
                 var recalled = Recalled()
                 recalled.payments = (0..<rows[0].count).map { PaymentColumns.payment(rows[0], $0) }
                 recalled.accounts = (0..<rows[3].count).map { AccountColumns.account(rows[3], $0) }
+                for standing in LearnQueries.standings(rows[4]) { recalled.standings[standing.id] = standing }
                 let operations = LearnQueries.operations(rows[1])
                 let fingerprints = Dictionary(
                     LearnQueries.priorDecisions(rows[2]).map { ($0.id, $0.decision.fingerprint) }, uniquingKeysWith: { first, _ in first })
@@ -108,6 +111,7 @@ extension WorkerLoop {
                 let tellings = recalled.outcomes.flatMap { outcome in (channels[outcome.id] ?? []).map { outcome.telling(to: $0) } }
                 publisher.publish(
                     accounts: recalled.accounts, tellings: tellings, payments: recalled.payments, deadLetters: [], reach: batch.reach)
+                relay(Self.events(batch, recalled), reach: batch.reach)
             } else {
                 failed(.notReady)
             }

@@ -9,8 +9,8 @@ internal import Wire
 
 /// Carries out what `WorkerMachine` decides: one consumer, one database session, one publisher, on one loop.
 final class WorkerLoop {
-    private let loop: EventLoop
-    private let options: WorkerOptions
+    let loop: EventLoop
+    let options: WorkerOptions
     private let status: WorkerStatus
     private let reader = RequestReader()
     var machine: WorkerMachine
@@ -22,6 +22,9 @@ final class WorkerLoop {
     private var reclaimTimer: LoopTimer?
     private var holdTimer: LoopTimer?
     private var failTimer: LoopTimer?
+    var relay: EventRelay?
+    var relayFailTimer: LoopTimer?
+    private var noteTimer: LoopTimer?
     private var expiries: HoldExpiries?
     private var statusTimer: LoopTimer?
     private var jitter = SystemRandomNumberGenerator()
@@ -67,6 +70,12 @@ final class WorkerLoop {
             holdTimer?.arm(afterMilliseconds: options.limits.holdSweepMilliseconds)
         }
         holdTimer?.arm(afterMilliseconds: options.limits.holdSweepMilliseconds)
+        relay = try EventRelay(loop: loop, kafka: options.kafka, limits: options.limits) { [unowned self] reach in relayed(reach) }
+        noteTimer = LoopTimer(loop: loop) { [unowned self] in
+            note()
+            noteTimer?.arm(afterMilliseconds: options.limits.noteMilliseconds)
+        }
+        noteTimer?.arm(afterMilliseconds: options.limits.noteMilliseconds)
         let configuration = ConsumerConfiguration(
             base: options.kafka, group: Topic.workerGroup, instanceID: options.name, topic: Topic.commands,
             sessionTimeoutMilliseconds: options.sessionTimeoutMilliseconds)
@@ -85,10 +94,11 @@ final class WorkerLoop {
         Log.info("stopping")
         holdTimer?.cancel()
         consumer?.close { [unowned self] in
+            noteTimer?.cancel()
             publisher.close()
             database?.close()
-            guard let expiries else { return loop.stop() }
-            expiries.close { [unowned self] in loop.stop() }
+            guard let expiries, let relay else { return loop.stop() }
+            relay.close { expiries.close { [unowned self] in loop.stop() } }
         }
     }
 
@@ -279,6 +289,8 @@ final class WorkerLoop {
             payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
             deadLetters: decision.deadLetters, reach: batch.reach)
         FailPoint.published.hit()
+        relay(decision.events, reach: batch.reach)
+        relayFailTimer = FailPoint.relayed.afterTurn(loop)
         retell(decision.retellings)
     }
 
@@ -340,6 +352,7 @@ final class WorkerLoop {
         for (number, reason) in machine.stopReasons.sorted(by: { $0.key < $1.key }) {
             problems.append("partition \(number) is stopped: \(reason)")
         }
+        if machine.isHeldBack { problems.append("\(Topic.events) does not take events: nothing is decided until it does") }
         if problems.isEmpty, !machine.isEverythingRunning { problems.append("partitions are being taken over") }
         if isStopping { problems.append("stopping") }
         var lag: Int64 = 0
@@ -348,7 +361,8 @@ final class WorkerLoop {
         }
         let snapshot = WorkerStatus.Snapshot(
             problems: problems, partitions: machine.partitions.count, queuedRecords: machine.queuedRecords,
-            accountsKnown: book.accountsKnown, owedAccounts: publisher.owedAccounts, lagRecords: lag)
+            accountsKnown: book.accountsKnown, owedAccounts: publisher.owedAccounts,
+            unrelayedEvents: relay?.unrelayedEvents ?? 0, lagRecords: lag)
         status.snapshot.withLock { $0 = snapshot }
     }
 }

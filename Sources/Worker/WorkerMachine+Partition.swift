@@ -9,6 +9,50 @@ extension WorkerMachine {
         }
     }
 
+    /// Everything below these offsets has its event in the topic.
+    mutating func relayed(_ reach: [Int32: Int64]) {
+        for (number, offset) in reach {
+            guard let relayed = partitions[number]?.relayed else { continue }
+            partitions[number]?.relayed = max(relayed, offset)
+        }
+    }
+
+    /// How far the partitions are published and relayed, where that is further than was stored last.
+    mutating func takeNotes() -> [PartitionNote] {
+        var notes: [PartitionNote] = []
+        for (number, partition) in partitions.sorted(by: { $0.key < $1.key }) where partition.stopReason == nil {
+            let note = PartitionNote(
+                partition: number, epoch: partition.grant.epoch, publishedOffset: min(partition.published, partition.next),
+                relayedOffset: min(partition.relayed, partition.next))
+            guard note != partition.noted else { continue }
+            partitions[number]?.noted = note
+            notes.append(note)
+        }
+        return notes
+    }
+
+    /// Partitions whose epoch is another's, and which the group has not taken away.
+    var fenced: [Int32] { partitions.filter(\.value.isFenced).keys.sorted() }
+
+    /// Takes the fenced partitions over again. Due once every other member has had the time to learn that it is no longer the owner:
+    /// a worker that was frozen while it took a partition over ends its successor's epoch when it wakes, and then leaves.
+    mutating func reclaimFenced() {
+        let fenced = fenced
+        for number in fenced { partitions[number] = nil }
+        acquireLater(fenced)
+    }
+
+    /// The ledger has lost what it had committed: a standby took over that did not have it, or it was restored. What is in the log from
+    /// there on is decided again, and what was told meanwhile, of which Redis holds some, is wrong.
+    mutating func wentBack(_ number: Int32, from offset: Int64, to stored: Int64) {
+        stop(
+            number,
+            "the ledger went back from offset \(offset) to \(stored): it lost what was committed. It is read and decided again from there")
+        partitions[number] = nil
+        notices.append(.emptyCache)
+        acquireLater([number])
+    }
+
     /// What follows for a partition, told to the driver in order.
     enum Notice: Equatable {
         case start(partition: Int32, offset: Int64)
@@ -25,6 +69,10 @@ extension WorkerMachine {
         /// The offset that the log has to hand over next: it hands them over in order and without gaps.
         var read: Int64
         var published: Int64
+        /// Events below it are in their topic.
+        var relayed: Int64
+        /// How far both were stored by the last note.
+        var noted: PartitionNote?
         var lastDecidedAt: Timestamp
         var poison = PoisonWindow()
         var stopReason: String?

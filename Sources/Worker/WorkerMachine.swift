@@ -10,10 +10,10 @@ struct WorkerMachine {
     /// The log that is being read; set by the first assignment.
     private(set) var logIncarnation = ""
     private(set) var phase = Phase.idle
-    private(set) var partitions: [Int32: Partition] = [:]
+    var partitions: [Int32: Partition] = [:]
     /// Partitions that were assigned and that the database knows nothing of.
     private var withoutRow: Set<Int32> = []
-    private(set) var notices: [Notice] = []
+    var notices: [Notice] = []
     /// The batch that is under way; nil unless processing, republishing, checking or waiting to check.
     private(set) var batch: Batch?
     private var toAcquire: [Int32] = []
@@ -23,6 +23,8 @@ struct WorkerMachine {
     private var failures = 0
     /// Why the database cannot be used now, for readiness; nil when it can.
     private(set) var databaseProblem: String?
+    /// No batch is formed while it is set: what was decided is to be told first.
+    var isHeldBack = false
 
     init(limits: WorkerLimits) {
         self.limits = limits
@@ -58,7 +60,7 @@ struct WorkerMachine {
         acquireLater(assigned)
     }
 
-    private mutating func acquireLater(_ assigned: [Int32]) {
+    mutating func acquireLater(_ assigned: [Int32]) {
         toAcquire.append(contentsOf: assigned.filter { !toAcquire.contains($0) })
     }
 
@@ -136,7 +138,7 @@ struct WorkerMachine {
         let number = grant.partition
         var partition = Partition(
             grant: grant, next: grant.nextOffset, read: grant.nextOffset, published: grant.publishedOffset,
-            lastDecidedAt: grant.lastDecidedAt)
+            relayed: grant.relayedOffset, lastDecidedAt: grant.lastDecidedAt)
         defer { partitions[number] = partition }
         guard grant.logIncarnation == logIncarnation else {
             let reason =
@@ -152,6 +154,8 @@ struct WorkerMachine {
             first = grant.nextOffset
             notices.append(.emptyCache)
         }
+        // Events cannot be done without: they are written again however many they are.
+        first = min(first, grant.relayedOffset)
         partition.read = first
         notices.append(.start(partition: number, offset: first))
     }
@@ -265,23 +269,16 @@ struct WorkerMachine {
                 partitions[number]?.isFenced = true
                 continue
             }
+            guard place.nextOffset >= partition.next else {
+                wentBack(number, from: partition.next, to: place.nextOffset)
+                continue
+            }
             partitions[number]?.next = place.nextOffset
         }
         requeueBatch()
         // A batch that is to be done again is not done: a commit that waits for its standby is asked about with success for hours.
         if queuedRecords == 0 { succeeded() }
         phase = .idle
-    }
-
-    /// Partitions whose epoch is another's, and which the group has not taken away.
-    var fenced: [Int32] { partitions.filter(\.value.isFenced).keys.sorted() }
-
-    /// Takes the fenced partitions over again. Due once every other member has had the time to learn that it is no longer the owner:
-    /// a worker that was frozen while it took a partition over ends its successor's epoch when it wakes, and then leaves.
-    mutating func reclaimFenced() {
-        let fenced = fenced
-        for number in fenced { partitions[number] = nil }
-        acquireLater(fenced)
     }
 
     /// The log cannot be read on from where the partition stands: its offset is outside of it, or the topic is gone.
@@ -309,7 +306,7 @@ struct WorkerMachine {
         head = 0
     }
 
-    private mutating func stop(_ number: Int32, _ reason: String) {
+    mutating func stop(_ number: Int32, _ reason: String) {
         partitions[number]?.stopReason = reason
         queue = queue[head...].filter { $0.position.partition != number }
         head = 0
@@ -331,7 +328,7 @@ struct WorkerMachine {
             phase = .acquiring(wanted)
             return .acquire(wanted)
         }
-        return formBatch()
+        return isHeldBack ? nil : formBatch()
     }
 
     /// Takes records from the front of the queue, as long as they are of one kind: to be told again, or to be decided.
@@ -387,7 +384,8 @@ struct WorkerMachine {
             guard let partition = partitions[number] else { return nil }
             return OffsetAdvance(
                 partition: number, epoch: partition.grant.epoch, expectedOffset: partition.next, nextOffset: next,
-                publishedOffset: min(partition.published, next), lastDecidedAt: max(clock, partition.lastDecidedAt))
+                publishedOffset: min(partition.published, next), relayedOffset: min(partition.relayed, next),
+                lastDecidedAt: max(clock, partition.lastDecidedAt))
         }
     }
 }

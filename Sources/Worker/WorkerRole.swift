@@ -42,7 +42,9 @@ public enum WorkerRole {
             if signalsSeen > 1 { exit(1) }
             worker.stop()
         }
-        let page = status.page(publisherFailures: worker.publisher.failures, repliesTold: worker.publisher.repliesTold)
+        let page = status.page(
+            publisherFailures: worker.publisher.failures, repliesTold: worker.publisher.repliesTold, eventsRelayed: worker.relay?.relayed,
+            relayFailures: worker.relay?.failures)
         let stall = loop.longestTurnNanoseconds
         var metrics = page
         metrics.seconds(

@@ -10,6 +10,8 @@ final class WorkerStatus: Sendable {
         var queuedRecords = 0
         var accountsKnown = 0
         var owedAccounts = 0
+        /// Events that are not known to be in their topic.
+        var unrelayedEvents = 0
         /// Records in the log behind the last one applied, all partitions.
         var lagRecords: Int64 = 0
     }
@@ -29,7 +31,7 @@ final class WorkerStatus: Sendable {
     let settleDuration = DurationHistogram()
 
     /// The page that Prometheus reads.
-    func page(publisherFailures: Counter, repliesTold: Counter) -> MetricsPage {
+    func page(publisherFailures: Counter, repliesTold: Counter, eventsRelayed: Counter?, relayFailures: Counter?) -> MetricsPage {
         var page = MetricsPage()
         func count(_ name: String, _ help: String, _ counter: Counter, _ labels: String = "") {
             page.counter(name, help: help, labels: labels) { counter.value }
@@ -45,6 +47,10 @@ final class WorkerStatus: Sendable {
         count("sluice_worker_batch_failures_total", "Batches that failed and were tried again.", batchFailures)
         count("sluice_worker_publish_failures_total", "Values or replies that Redis did not take.", publisherFailures)
         count("sluice_worker_replies_total", "Outcomes told to waiting gateways.", repliesTold)
+        if let eventsRelayed, let relayFailures {
+            count("sluice_worker_events_relayed_total", "Events written to their topic, repetitions counted.", eventsRelayed)
+            count("sluice_worker_relay_failures_total", "Events that the log did not take and that were written again.", relayFailures)
+        }
         page.histogram("sluice_worker_batch_duration_seconds", help: "From forming a batch to its commit.", batchDuration)
         page.histogram("sluice_worker_settle_duration_seconds", help: "From a payment's acceptance to its commit.", settleDuration)
         page.gauge("sluice_worker_partitions", help: "Partitions owned.") { Int64(self.snapshot.withLock { $0.partitions }) }
@@ -54,6 +60,9 @@ final class WorkerStatus: Sendable {
         page.gauge("sluice_worker_accounts_known", help: "Accounts kept in memory.") { Int64(self.snapshot.withLock { $0.accountsKnown }) }
         page.gauge("sluice_worker_owed_accounts", help: "Accounts whose latest value Redis does not have.") {
             Int64(self.snapshot.withLock { $0.owedAccounts })
+        }
+        page.gauge("sluice_worker_unrelayed_events", help: "Events that are not known to be in their topic.") {
+            Int64(self.snapshot.withLock { $0.unrelayedEvents })
         }
         page.gauge("sluice_worker_lag_records", help: "Records in the log behind the last one applied.") {
             self.snapshot.withLock { $0.lagRecords }

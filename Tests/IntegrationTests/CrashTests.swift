@@ -17,13 +17,13 @@ extension WholeSystem {
         }
 
         /// Once at each step; `make test-crash` sets SLUICE_CRASH_ROUNDS for more.
-        @Test func `a worker that dies at any step of a batch loses and doubles nothing`() throws {
+        @Test func `a worker that dies at any step of a batch loses and doubles nothing, and leaves out no event`() throws {
             let rounds = ProcessInfo.processInfo.environment["SLUICE_CRASH_ROUNDS"].flatMap { Int($0) } ?? 1
             let scene = try LoadedScene()
             let shop = try scene.scene.open("life")
             let payers = try (0..<2).map { try scene.scene.funded("holder-\($0)", 1_000_000) }
             let life = LifeLoad(clients: 2, at: try scene.system.nginx(), key: scene.system.demoKey, debits: payers, credit: shop)
-            var steps = (0..<rounds).flatMap { _ in ["fetched", "learned", "decided", "sent", "committed", "published"] }
+            var steps = (0..<rounds).flatMap { _ in ["fetched", "learned", "decided", "sent", "committed", "published", "relayed"] }
             if rounds > 1 { steps.shuffle() }
             for (number, step) in steps.enumerated() {
                 try scene.system.die(at: step)
@@ -33,6 +33,10 @@ extension WholeSystem {
             }
             try life.finish(scene.system)
             try scene.load.finish(scene.system)
+            let events = try EventLog.expectComplete(scene.system)
+            let accounts = [shop, scene.load.credit, scene.scene.id("world")] + payers
+            #expect(try events.gaps(of: accounts, LedgerTables(system: scene.system)) == [])
+            #expect(events.repeated > 0, "nothing was written twice: the worker did not die where it was asked to")
             try scene.system.waitUntilHealthy()
         }
 

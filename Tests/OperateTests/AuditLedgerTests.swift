@@ -148,7 +148,7 @@ import Testing
 
     @Test func `an old schema is not audited`() throws {
         let world = try AuditWorld()
-        try world.corrupt("DELETE FROM sluice.schema_migration WHERE number = 4")
+        try world.corrupt("DELETE FROM sluice.schema_migration WHERE number = (SELECT max(number) FROM sluice.schema_migration)")
         #expect { try world.audit() } throws: { "\($0)".contains("run `sluice migrate` first") }
     }
 }

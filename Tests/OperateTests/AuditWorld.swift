@@ -165,7 +165,7 @@ final class AuditWorld {
         stored.advances = [
             OffsetAdvance(
                 partition: Self.partition, epoch: grant.epoch, expectedOffset: nextOffset - Int64(batch.count), nextOffset: nextOffset,
-                publishedOffset: nextOffset, lastDecidedAt: now)
+                publishedOffset: nextOffset, relayedOffset: nextOffset, lastDecidedAt: now)
         ]
         try connection.transaction { () throws(PostgresError) in
             for query in stored.queries { _ = try connection.query(query.statement.sql, query.parameters) }

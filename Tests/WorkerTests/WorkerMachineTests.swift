@@ -8,10 +8,12 @@ import Wire
 @Suite struct WorkerMachineTests {
     let log = "log-1"
 
-    func grant(_ partition: Int32, next: Int64 = 0, published: Int64? = nil, epoch: Int64 = 1, log: String = "log-1") -> PartitionGrant {
+    func grant(
+        _ partition: Int32, next: Int64 = 0, published: Int64? = nil, relayed: Int64? = nil, epoch: Int64 = 1, log: String = "log-1"
+    ) -> PartitionGrant {
         PartitionGrant(
-            partition: partition, nextOffset: next, publishedOffset: published ?? next, epoch: epoch, logIncarnation: log,
-            lastDecidedAt: Timestamp(microseconds: 0))
+            partition: partition, nextOffset: next, publishedOffset: published ?? next, relayedOffset: relayed ?? next, epoch: epoch,
+            logIncarnation: log, lastDecidedAt: Timestamp(microseconds: 0))
     }
 
     func record(_ partition: Int32, _ offset: Int64) -> LogRecord {
@@ -108,6 +110,74 @@ import Wire
         #expect(machine.partitions.isEmpty && machine.takeNotices().isEmpty)
     }
 
+    @Test func `a partition is read again from the first event that may be missing, however much that is`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.assigned([0], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([grant(0, next: 50_000, published: 50_000, relayed: 2)])
+        #expect(machine.takeNotices() == [.start(partition: 0, offset: 2)])
+        machine.received(record(0, 2))
+        #expect(machine.next() == .republish)
+        machine.republished()
+        machine.relayed([0: 3, 7: 9])
+        #expect(machine.partitions[0]?.relayed == 3 && machine.partitions[7] == nil)
+        machine.relayed([0: 1])
+        #expect(machine.partitions[0]?.relayed == 3)
+    }
+
+    @Test func `a ledger that has lost commits is taken over again from where it stands, and Redis is emptied`() {
+        var machine = running(next: 4)
+        machine.received(record(0, 4))
+        #expect(machine.next() == .process)
+        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        machine.received(record(0, 5))
+        #expect(machine.next() == .process)
+        // The next batch does not find offset 5: a standby without offsets 3 and 4 is the primary now.
+        #expect(machine.failed("SL001", dataRefused: false, jitter: 0) == .wait(milliseconds: 25))
+        machine.waited()
+        #expect(machine.next() == .check([0]))
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 3, epoch: 1)])
+        let notices = machine.takeNotices()
+        #expect(notices.count == 2 && notices.last == .emptyCache)
+        guard case .stopped(0, _)? = notices.first else { return #expect(Bool(false), "it goes on behind what is lost") }
+        #expect(machine.next() == .acquire([0]))
+        machine.granted([grant(0, next: 3, epoch: 2)])
+        #expect(machine.takeNotices() == [.start(partition: 0, offset: 3)])
+        machine.received(record(0, 3))
+        #expect(machine.next() == .process)
+        #expect(machine.advances(decidedAt: Timestamp(microseconds: 9)).first?.expectedOffset == 3)
+    }
+
+    @Test func `how far events are moves with the next batch, or is noted once without one`() {
+        var machine = running(next: 4)
+        #expect(machine.takeNotes() == [PartitionNote(partition: 0, epoch: 1, publishedOffset: 4, relayedOffset: 4)])
+        #expect(machine.takeNotes().isEmpty)
+        machine.received(record(0, 4))
+        #expect(machine.next() == .process)
+        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        machine.relayed([0: 5])
+        #expect(machine.takeNotes() == [PartitionNote(partition: 0, epoch: 1, publishedOffset: 4, relayedOffset: 5)])
+        machine.received(record(0, 5))
+        #expect(machine.next() == .process)
+        #expect(machine.advances(decidedAt: Timestamp(microseconds: 9)).first?.relayedOffset == 5)
+    }
+
+    @Test func `nothing is decided while events are held back, and what is under way goes on`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        #expect(machine.next() == .process)
+        machine.isHeldBack = true
+        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        machine.received(record(0, 1))
+        #expect(machine.next() == nil)
+        machine.assigned([1], logIncarnation: log)
+        #expect(machine.next() == .acquire([1]))
+        machine.granted([grant(1)])
+        #expect(machine.next() == nil)
+        machine.isHeldBack = false
+        #expect(machine.next() == .process)
+    }
+
     @Test func `a batch moves its partitions from where they were to behind its last record`() {
         var machine = running()
         for offset in 0...5 as ClosedRange<Int64> { machine.received(record(0, offset)) }
@@ -117,7 +187,8 @@ import Wire
         #expect(
             advances == [
                 OffsetAdvance(
-                    partition: 0, epoch: 1, expectedOffset: 0, nextOffset: 6, publishedOffset: 0, lastDecidedAt: Timestamp(microseconds: 9))
+                    partition: 0, epoch: 1, expectedOffset: 0, nextOffset: 6, publishedOffset: 0, relayedOffset: 0,
+                    lastDecidedAt: Timestamp(microseconds: 9))
             ])
         machine.stored(advances)
         #expect(machine.partitions[0]?.next == 6)

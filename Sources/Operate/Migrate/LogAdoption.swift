@@ -108,7 +108,8 @@ struct LogAdoption {
             SELECT $1::text, partition, $6::text, coalesce(log_incarnation, ''), next_offset, last_decided_at FROM known),
         moved AS (
             UPDATE sluice.kafka_offset o
-            SET log_incarnation = $6::text, next_offset = known.low, published_offset = known.low, epoch = o.epoch + 1, owner = '',
+            SET log_incarnation = $6::text, next_offset = known.low, published_offset = known.low, relayed_offset = known.low,
+                epoch = o.epoch + 1, owner = '',
                 last_decided_at = o.last_decided_at + interval '1 microsecond'
             FROM known WHERE o.topic = $1::text AND o.partition = known.partition RETURNING 1)
         SELECT sluice.expect((SELECT count(*) FROM moved), $7::bigint, 'partitions moved to another log')
