@@ -32,6 +32,9 @@ test-only:
 	infra/fuzz --short 8
 	infra/test-api .build/debug/sluice
 
+test-packaging:  ## the systemd units' exposure
+	infra/test-packaging
+
 test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
 	infra/test-edge .build/release/sluice
 

@@ -106,7 +106,8 @@ let package = Package(
             // SQL/ and Lua/ are links into infra/: one file serves the executable and whoever reads it there.
             resources: [
                 .embedInCode("SQL/001-ledger.sql"), .embedInCode("SQL/002-log-adoption.sql"), .embedInCode("SQL/003-life-cycle.sql"),
-                .embedInCode("SQL/004-dead-letter-replay.sql"), .embedInCode("SQL/005-events.sql"), .embedInCode("Lua/sluice.lua"),
+                .embedInCode("SQL/004-dead-letter-replay.sql"), .embedInCode("SQL/005-events.sql"),
+                .embedInCode("SQL/006-key-scopes.sql"), .embedInCode("Lua/sluice.lua"),
             ],
             swiftSettings: strict),
 

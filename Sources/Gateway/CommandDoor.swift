@@ -112,6 +112,10 @@ final class CommandDoor {
         for (index, range) in items.enumerated() {
             do throws(Problem) {
                 let item = try reader.batchItem(body.extracting(range)).get()
+                // A batch is for payments; accounts in it need what they need alone.
+                if case .openAccount = item.command, !caller.scopes.contains(.admin) {
+                    throw Problem(.forbidden, detail: "the API key lacks the scope `\(KeyScopes.admin)`")
+                }
                 let key: [UInt8] = Array(item.key.utf8)
                 try begin(
                     item.command, key: key.span, from: caller, traceparent: traceparent, waitSeconds: wait, .item(batch, index))

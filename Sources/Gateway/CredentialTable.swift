@@ -10,6 +10,8 @@ struct CredentialTable {
         let tenant: TenantID
         /// The partition of the tenant's commands.
         let partition: Int32
+        /// What the key permits.
+        var scopes = KeyScopes.all
     }
 
     /// What is looked at for each request: nothing that is counted, so that it is copied by moving bytes.
@@ -37,7 +39,8 @@ struct CredentialTable {
             let digits: [UInt8] = Array(credential.publicID.utf8)
             guard let publicID = Hex.word(digits.span) else { continue }
             table[publicID] = Entry(
-                caller: Caller(tenant: credential.tenant, partition: credential.partition), digest: credential.digest, proven: nil)
+                caller: Caller(tenant: credential.tenant, partition: credential.partition, scopes: credential.scopes),
+                digest: credential.digest, proven: nil)
         }
         credentials = table
         isLoaded = true

@@ -241,6 +241,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
         case .post where resource.takesCommands && parts.door != nil: break
         default: return responder.refuse(ticket, Problem(.methodNotAllowed), allow: resource.allowedMethods(shared.options.role))
         }
+        let scope = resource.scope(of: head.method)
+        guard caller.scopes.contains(scope) else { throw Problem(.forbidden, detail: "the API key lacks the scope `\(scope)`") }
         guard takeTurn(of: caller.tenant, isWrite: head.method == .post) else { throw Problem(.tooManyRequests) }
         let values = try QueryValues(head.query, in: bytes, allowed: resource.parameters(of: head.method), limits: limits)
         if head.method == .post, let door = parts.door { return try door.post(resource, head, bytes, body: body, from: caller, ticket) }

@@ -1,4 +1,5 @@
 internal import HTTP1
+internal import Store
 internal import Wire
 
 /// What a path names. Ids are ranges of the path, still percent-encoded.
@@ -43,6 +44,15 @@ enum Resource: Equatable {
         switch self {
         case .batches, .changeOfPayment, .changeOfAccount: false
         case .payments, .payment, .accounts, .account, .balance, .transactions: true
+        }
+    }
+
+    /// What a key must permit.
+    func scope(of method: Method) -> KeyScopes {
+        if method != .post { return .read }
+        return switch self {
+        case .payments, .payment, .batches, .changeOfPayment: .pay
+        case .accounts, .account, .balance, .transactions, .changeOfAccount: .admin
         }
     }
 

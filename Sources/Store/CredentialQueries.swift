@@ -11,12 +11,14 @@ public struct Credential: Sendable {
     public let tenant: TenantID
     /// The partition of the tenant's commands.
     public let partition: Int32
+    public let scopes: KeyScopes
 
-    public init(publicID: String, digest: Digest256, tenant: TenantID, partition: Int32) {
+    public init(publicID: String, digest: Digest256, tenant: TenantID, partition: Int32, scopes: KeyScopes = .all) {
         self.publicID = publicID
         self.digest = digest
         self.tenant = tenant
         self.partition = partition
+        self.scopes = scopes
     }
 }
 
@@ -31,9 +33,10 @@ public enum CredentialQueries {
         Statement(
             "read_credentials",
             """
-            SELECT newest.changed_at, k.public_id, k.digest, t.id, t.partition
+            SELECT newest.changed_at, k.public_id, k.digest, t.id, t.partition, k.scopes
             FROM (SELECT coalesce(max(greatest(created_at, revoked_at)), 'epoch') AS changed_at FROM sluice.api_key) newest
-            LEFT JOIN sluice.api_key k ON k.revoked_at IS NULL
+            LEFT JOIN sluice.api_key k
+                ON k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
             LEFT JOIN sluice.tenant t ON t.id = k.tenant_id
             ORDER BY k.public_id LIMIT \(credentialsMax)
             """))
@@ -46,7 +49,8 @@ public enum CredentialQueries {
             guard !rows.isNull(row, 1) else { return nil }
             guard let digest = Digest256(rows.bytes(row, 2)) else { preconditionFailure("a key's digest is not 32 bytes") }
             return Credential(
-                publicID: rows.text(row, 1), digest: digest, tenant: TenantID(rows.int64(row, 3)), partition: rows.int32(row, 4))
+                publicID: rows.text(row, 1), digest: digest, tenant: TenantID(rows.int64(row, 3)), partition: rows.int32(row, 4),
+                scopes: KeyScopes(rawValue: rows.int16(row, 5)))
         }
     }
 }

@@ -18,5 +18,6 @@ public struct Migration: Sendable {
         Migration(
             number: 4, name: "dead-letter-replay", sql: String(decoding: PackageResources._04_dead_letter_replay_sql, as: UTF8.self)),
         Migration(number: 5, name: "events", sql: String(decoding: PackageResources._05_events_sql, as: UTF8.self)),
+        Migration(number: 6, name: "key-scopes", sql: String(decoding: PackageResources._06_key_scopes_sql, as: UTF8.self)),
     ]
 }

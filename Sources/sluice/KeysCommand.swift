@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Operate
 import Postgres
+import Store
 
 /// `sluice keys`: who may use the API.
 struct KeysCommand: ParsableCommand {
@@ -63,8 +64,20 @@ extension KeysCommand {
         @Option(help: "Whose key.") var tenant: String
         @Option(help: "What it is for, for people; at most 100 characters.") var label = ""
 
+        @Option(help: ArgumentHelp("What it permits.", valueName: "read,pay,admin")) var scopes = "read,pay,admin"
+        @Option(help: ArgumentHelp("Valid for so long only. (default: until it is revoked)", valueName: "days")) var days: Int64?
+
+        func validate() throws {
+            if KeyScopes(names: scopes) == nil { throw ValidationError("--scopes \(scopes): use some of read,pay,admin") }
+            if let days, !(1...36_500).contains(days) { throw ValidationError("--days: use 1 to 36500") }
+        }
+
         func run() throws {
-            say(try primary.connected { connection throws(OperateError) in try Keys(connection).create(tenant: tenant, label: label) })
+            say(
+                try primary.connected { connection throws(OperateError) in
+                    try Keys(connection).create(
+                        tenant: tenant, label: label, scopes: KeyScopes(names: scopes) ?? .all, validForSeconds: days.map { $0 * 86_400 })
+                })
         }
     }
 
@@ -75,10 +88,11 @@ extension KeysCommand {
 
         func run() throws {
             let keys = try primary.connected { connection throws(OperateError) in try Keys(connection).all() }
-            var table = TextTable(["PUBLIC ID", "TENANT", "CREATED", "REVOKED", "LABEL"])
+            var table = TextTable(["PUBLIC ID", "TENANT", "SCOPES", "CREATED", "EXPIRES", "REVOKED", "LABEL"])
             for key in keys {
                 table.add([
-                    key.publicID, key.tenant, time(key.createdAtMicroseconds), key.revokedAtMicroseconds.map(time) ?? "-", key.label,
+                    key.publicID, key.tenant, key.scopes.description, time(key.createdAtMicroseconds),
+                    key.expiresAtMicroseconds.map(time) ?? "-", key.revokedAtMicroseconds.map(time) ?? "-", key.label,
                 ])
             }
             say(table.text)

@@ -74,6 +74,27 @@ import Testing
         #expect { try keys.revoke("0000000000000000") } throws: { "\($0)".contains("there is no key") }
     }
 
+    @Test func `a key has the scopes and the time that it was given`() throws {
+        let database = try migrated()
+        _ = try Tenants(database.connection).create("shop")
+        let keys = Keys(database.connection)
+        _ = try keys.create(tenant: "shop")
+        let reader = try keys.create(tenant: "shop", scopes: .read, validForSeconds: 3_600)
+        let found = try credentials(database)
+        #expect(Set(found.map(\.scopes.description)) == ["read,pay,admin", "read"])
+        let listed = try keys.all().first { reader.contains($0.publicID) }
+        let validFor = listed.flatMap { key in key.expiresAtMicroseconds.map { $0 - key.createdAtMicroseconds } }
+        #expect(listed?.scopes == .read && validFor == 3_600_000_000)
+        // An hour later, as far as the table knows.
+        _ = try database.connection.query(
+            "UPDATE sluice.api_key SET created_at = created_at - interval '2 hours', expires_at = expires_at - interval '2 hours'")
+        #expect(try credentials(database).map(\.scopes) == [.all])
+        #expect(try keys.standing(of: reader) == .worthless)
+        #expect { try keys.create(tenant: "shop", scopes: []) } throws: { "\($0)".contains("permits nothing") }
+        #expect { try keys.create(tenant: "shop", validForSeconds: 0) } throws: { "\($0)".contains("a second at least") }
+        #expect(KeyScopes(names: "pay,read") == [.read, .pay] && KeyScopes(names: "pay,") == nil && KeyScopes(names: "root") == nil)
+    }
+
     @Test func `bootstrap makes a key once and again when it is worth nothing`() throws {
         let database = try migrated()
         let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-keys-\(UUID())")

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
 import urllib.request
 import uuid
 
@@ -55,6 +57,33 @@ class System:
         if done.returncode != 0:
             raise SystemExit(f"sluice {command}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def sluice(self, *arguments):
+        """A command with this system's settings."""
+        settings = {}
+        for line in pathlib.Path(self.data, "settings.env").read_text().splitlines():
+            if "=" in line and not line.startswith("#"):
+                name, _, value = line.partition("=")
+                settings[name] = value.strip("'")
+        done = subprocess.run([self.executable, *arguments], capture_output=True, text=True, env={**os.environ, **settings})
+        if done.returncode != 0:
+            raise SystemExit(f"sluice {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def wait_for_keys(self, keys, seconds=10):
+        """Until each thread of the gateway knows them: many answers in a row have met all threads."""
+        deadline = time.monotonic() + seconds
+        for key in keys:
+            known = 0
+            while known < 12:
+                request = urllib.request.Request(self.gateway + "/v1/none", headers={"Authorization": "Bearer " + key})
+                try:
+                    urllib.request.urlopen(request)
+                except urllib.error.HTTPError as error:
+                    known = known + 1 if error.code != 401 else 0
+                if time.monotonic() > deadline:
+                    raise SystemExit("a new key is not known after %s s" % seconds)
+                time.sleep(0.02)
 
     def post(self, path, body):
         fields = {
