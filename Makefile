@@ -47,7 +47,7 @@ test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and t
 	.build/client/bin/pip install -q --disable-pip-version-check -U confluent-kafka
 	.build/client/bin/python Tests/BrokerTests/Harness/clients.py .build/debug/sluice
 	.build/client/bin/python Tests/BrokerTests/Harness/protocol.py .build/debug/sluice
-	SLUICE_BROKER_ROUNDS=100 $(SWIFT) test --skip-build --filter BrokerTests
+	SLUICE_BROKER_ROUNDS=100 $(SWIFT) test --skip-build --filter '^BrokerTests'
 
 test-crash: setup  ## the worker killed 30 times at each step of a batch, and at random instants, under load
 	$(SWIFT) build --build-tests
@@ -64,8 +64,8 @@ bench-peers:
 test-hard: release  ## attacks on a gateway, overload, a restart under load, into .build/bench/hard.json; ATTACKERS=200 RATE=300 to try it
 	ulimit -n $$(ulimit -Hn) && loadtest/test-hard .build/release/sluice .build/bench/hard.json
 
-fuzz: setup  ## every fuzz target, RUNS times (default: ten million)
-	for target in $$(infra/fuzz); do infra/fuzz $$target $${RUNS:-10000000} || exit 1; done
+fuzz: setup  ## every fuzz target, RUNS times (default: ten million), and its planted bug; TARGETS="frame recovery" for some
+	for target in $${TARGETS:-$$(infra/fuzz)}; do infra/fuzz --planted $$target && nice infra/fuzz $$target $${RUNS:-10000000} || exit 1; done
 
 bench-frontend: release  ## CPU per request beside bare C and nginx, into .build/bench/frontend.json; ROUNDS=1 SECONDS_EACH=2 to try it
 	@dpkg -s $(BENCH_PACKAGES) >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install $(BENCH_PACKAGES)
@@ -89,9 +89,6 @@ bench-ledger: release  ## settled payments a second and CPU for each, beside pgb
 bench-edge: release  ## what nginx costs in front of the gateways, and what authentication in it would, into .build/bench/edge.json
 	@dpkg -s wrk >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install wrk
 	loadtest/bench-edge .build/release/sluice .build/bench/edge.json
-
-fuzz-broker: setup  ## the broker's frames and files, ten million runs each, and that each target finds a planted bug
-	nice Tests/Fuzz/broker
 
 # The runs of `make bench`; floor-nginx and others, as loadtest/bench-system lists them.
 SCENARIOS ?= floor-nginx floor-direct capacity-nginx capacity-direct reads-nginx reads-direct writes-nginx writes-direct hot-merchant spike

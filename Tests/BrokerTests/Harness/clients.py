@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import confluent_kafka
@@ -17,6 +18,7 @@ import kafka.admin
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
+from cases import run
 from server import Server, dies_with_parent
 
 # Recent, so that retention leaves the records alone.
@@ -167,6 +169,77 @@ def groups(server):
         group.close()
 
 
+# A member of the group and topic of one name: prints how many partitions it is given, or the values it is given.
+MEMBER = """
+import sys
+from confluent_kafka import Consumer
+address, name, what = sys.argv[1:]
+c = Consumer({"bootstrap.servers": address, "group.id": name, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
+              "auto.offset.reset": "earliest"})
+c.subscribe([name], on_assign=lambda c, p: print(len(p), flush=True) if what == "partitions" else None)
+while True:
+    m = c.poll(0.1)
+    if m and not m.error() and what == "values": print(m.value().decode(), flush=True)
+"""
+READER = """
+import sys, kafka
+for m in kafka.KafkaConsumer("mixed", bootstrap_servers=sys.argv[1], group_id="mixed", auto_offset_reset="earliest", session_timeout_ms=6000,
+                             heartbeat_interval_ms=300): print(m.value.decode(), flush=True)
+"""
+
+
+class Lines(threading.Thread):
+    """A group member that is a program of its own and prints the values it is given."""
+
+    def __init__(self, *words):
+        super().__init__(daemon=True)
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=dies_with_parent)
+        self.values = []
+        self.start()
+
+    def run(self):
+        for line in self.process.stdout:
+            self.values.append(line.strip())
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.join()
+
+
+def mixed_group(server):
+    """kcat, python3-kafka and confluent-kafka share one group; when one is killed, the others take its partitions and miss nothing."""
+    create(server, "mixed", 12)
+    settings = {"auto.offset.reset": "earliest", "session.timeout.ms": 6000, "heartbeat.interval.ms": 300,
+                "partition.assignment.strategy": "range,roundrobin"}
+    options = [word for name, value in settings.items() for word in ("-X", "%s=%s" % (name, value))]
+    members = [Lines(sys.executable, "-c", MEMBER, server.address, "mixed", "values"), Lines(sys.executable, "-c", READER, server.address),
+               Lines("kcat", "-q", "-u", "-b", server.address, "-G", "mixed", "-f", "%s\\n", *options, "mixed")]
+    waves = []
+
+    def settle(shares):
+        """Sends waves of a record to each partition until one is divided as given, with every record at one member only."""
+        deadline = time.time() + 40
+        while time.time() < deadline:
+            wave = [b"%d-%d" % (len(waves), partition) for partition in range(12)]
+            waves.append(wave)
+            produce(server, "mixed", [{"value": value, "partition": number} for number, value in enumerate(wave)])
+            time.sleep(0.7)
+            counts = [sum(member.values.count(value) for value in wave) for member in members]
+            if sorted(counts) == shares and {value for member in members for value in member.values} >= set(wave):
+                return
+        raise AssertionError("the last wave was divided %s" % counts)
+    try:
+        settle([4, 4, 4])
+        members[1].end()
+        settle([0, 6, 6])
+        missing = {value for wave in waves for value in wave} - {value for member in members for value in member.values}
+        assert not missing, "%d records reached nobody" % len(missing)
+    finally:
+        for member in members:
+            member.end()
+
+
 def static_member(server):
     """A static member that comes back within its session finds its partitions again, and nobody else is disturbed."""
     create(server, "static", 4)
@@ -189,23 +262,13 @@ def static_member(server):
     group.close()
 
 
-MEMBER = """
-import sys
-from confluent_kafka import Consumer
-c = Consumer({"bootstrap.servers": sys.argv[1], "group.id": "evict", "session.timeout.ms": 6000, "heartbeat.interval.ms": 500})
-c.subscribe(["evict"], on_assign=lambda c, p: print(len(p), flush=True))
-while True: c.poll(0.1)
-"""
-
-
 def eviction(server):
     """A killed member's partitions go to the other within its session time-out plus a second."""
     create(server, "evict", 4)
-    doomed = subprocess.Popen([sys.executable, "-c", MEMBER, server.address], stdout=subprocess.PIPE, preexec_fn=dies_with_parent)
+    doomed = subprocess.Popen([sys.executable, "-c", MEMBER, server.address, "evict", "partitions"], stdout=subprocess.PIPE, preexec_fn=dies_with_parent)
     assert doomed.stdout.readline().strip() == b"4"
     group = Members(server, "evict", "range,roundrobin", "evict")
     group.join(**{"session.timeout.ms": 6000, "heartbeat.interval.ms": 100})
-    group.settle(4, [2])if False else None
     deadline = time.time() + 15
     while time.time() < deadline and len(group.members[0].assignment()) != 2:
         group.members[0].poll(0.05)
@@ -521,33 +584,6 @@ def damage(server):
     assert [json.loads(line)["offset"] for line in text.splitlines()] == [7, 8], text
 
 
-CASES = [codecs, python_producer, groups, static_member, eviction, resume, times, administration, identity, unserved, bounds, fetch_limits,
-         retention, stopping, damage]
-
-
-def main():
-    sluice, names = sys.argv[1], sys.argv[2:]
-    failed = 0
-    print("confluent-kafka %s, librdkafka %s, kafka-python %s" % (
-        confluent_kafka.version()[0] if isinstance(confluent_kafka.version(), tuple) else confluent_kafka.version(),
-        confluent_kafka.libversion()[0], kafka.__version__))
-    for case in CASES:
-        if names and case.__name__ not in names:
-            continue
-        server = Server(sluice).start()
-        start = time.time()
-        try:
-            case(server)
-            print("ok      %s (%.1f s)" % (case.__name__, time.time() - start), flush=True)
-        except Exception as error:
-            failed += 1
-            print("FAILED  %s: %r\n%s" % (case.__name__, error, server.last_log()), flush=True)
-            if os.environ.get("TRACE"):
-                import traceback
-                traceback.print_exc()
-        finally:
-            server.close()
-    return 1 if failed else 0
-
-
-sys.exit(main())
+run([codecs, python_producer, groups, mixed_group, static_member, eviction, resume, times, administration, identity, unserved, bounds, fetch_limits,
+     retention, stopping, damage], title="confluent-kafka %s, librdkafka %s, kafka-python %s" % (
+         confluent_kafka.__version__, confluent_kafka.libversion()[0], kafka.__version__))

@@ -1,12 +1,12 @@
-// Compiled together with the broker's sources by Tests/Fuzz/broker.
-
 import Bytes
 
-/// What both targets need to get past checksums.
-enum SegmentFuzz {
+@testable import Broker
+
+/// What the broker's targets need to get past checksums.
+enum SegmentChecksum {
     /// Fills in the checksum of the batch at `start`, if its length lies within the bytes; returns where the next one begins.
     @discardableResult
-    static func repairChecksum(_ bytes: inout [UInt8], at start: Int) -> Int? {
+    static func repair(_ bytes: inout [UInt8], at start: Int) -> Int? {
         guard let header = BatchHeader(bytes.span.extracting(start..<bytes.count)) else { return nil }
         guard start + header.byteCount <= bytes.count else { return nil }
         let end = start + header.byteCount

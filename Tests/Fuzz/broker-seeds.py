@@ -1,6 +1,6 @@
 """Seeds for the broker's fuzz targets: a sound input of each kind, so that runs begin behind the checksums and not before them.
 
-    seeds.py FrameFuzz|RecoveryFuzz FOLDER
+    broker-seeds.py frame|recovery FOLDER
 """
 import os
 import struct
@@ -114,7 +114,7 @@ def recoveries():
 def main():
     target, folder = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
-    for number, content in enumerate({"FrameFuzz": frames, "RecoveryFuzz": recoveries}[target]()):
+    for number, content in enumerate({"frame": frames, "recovery": recoveries}[target]()):
         with open("%s/%02d" % (folder, number), "wb") as file:
             file.write(content)
 
