@@ -41,6 +41,9 @@ public struct ProducerConfiguration: Sendable {
 
     public var base: KafkaConfiguration
     /// How long a message waits for others to share its request, milliseconds.
+    ///
+    /// Better longer than the broker takes to answer: an idempotent producer sends a partition no further batch while more than five of its
+    /// messages are in flight, and from the end of this time until the answer librdkafka's thread polls without a pause.
     public var lingerMilliseconds: Int
     public var compression: Compression
     /// From `produce` to the report, milliseconds. librdkafka looks for expired messages once a second, so a report may
@@ -57,7 +60,7 @@ public struct ProducerConfiguration: Sendable {
     public var reportsPerTurnMax: Int
 
     public init(
-        base: KafkaConfiguration, lingerMilliseconds: Int = 2, compression: Compression = .lz4,
+        base: KafkaConfiguration, lingerMilliseconds: Int = 5, compression: Compression = .lz4,
         deliveryTimeoutMilliseconds: Int = 5_000, queueMessagesMax: Int = 50_000, queueKilobytesMax: Int = 65_536,
         reportsPerTurnMax: Int = 1_024
     ) {

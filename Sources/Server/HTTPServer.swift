@@ -292,7 +292,8 @@ public final class HTTPServer<Handler: RequestHandler> {
     private func flush(_ connection: Connection) {
         guard connection.isOpen else { return }
         while connection.unwrittenBytes > 0 {
-            let result = Descriptors.send(connection.descriptor, connection.output.span.extracting(connection.sent...))
+            let output = connection.output
+            let result = Descriptors.send(connection.descriptor, output.span.extracting(connection.sent...))
             if case .transferred(let count) = result {
                 connection.sent += count
             } else if case .failed = result {
