@@ -10,7 +10,8 @@ import Testing
     static var rounds: Int { unsafe getenv("SLUICE_BROKER_ROUNDS").flatMap { unsafe Int(String(cString: $0)) } ?? 5 }
 
     @Test(arguments: [
-        "codecs", "python_producer", "groups", "mixed_group", "static_member", "eviction", "resume", "times", "administration", "identity", "unserved",
+        "codecs", "python_producer", "groups", "mixed_group", "static_member", "eviction", "resume", "times", "administration", "identity",
+        "unserved",
         "bounds", "fetch_limits", "retention", "stopping", "damage",
     ])
     func `independent clients find what Kafka promises them`(what: String) throws {

@@ -6,7 +6,7 @@ struct PackageManifest {
 
     /// - Parameter text: the manifest without comments.
     init(_ text: String) {
-        for call in ["module(", ".target(", ".executableTarget("] {
+        for call in ["module(", "role(", ".target(", ".executableTarget("] {
             var rest = text[...]
             while let range = rest.firstRange(of: call) {
                 let isDefinition = rest[..<range.lowerBound].hasSuffix("func ")
