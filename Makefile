@@ -32,7 +32,7 @@ test-only:
 	infra/fuzz --short 8
 	infra/test-api .build/debug/sluice
 
-test-packaging:  ## the systemd units' exposure
+test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile; nothing is installed
 	infra/test-packaging
 
 test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
