@@ -49,9 +49,10 @@ test-broker: setup  ## the broker's long tests: 100 kills, 100 power cuts, and t
 	.build/client/bin/python Tests/BrokerTests/Harness/protocol.py .build/debug/sluice
 	SLUICE_BROKER_ROUNDS=100 $(SWIFT) test --skip-build --filter '^BrokerTests'
 
-test-crash: setup  ## the worker killed 30 times at each step of a batch, and at random instants, under load
+test-crash: setup  ## the worker killed 30 times at each step of a batch, and at random instants, under load; then ROUNDS=30 of everything killed and frozen, with two workers
 	$(SWIFT) build --build-tests
 	SLUICE_CRASH_ROUNDS=30 $(SWIFT) test --skip-build --filter 'IntegrationTests.WholeSystem/Crashes/.*any step'
+	SLUICE_STORM_ROUNDS=$${ROUNDS:-30} $(SWIFT) test --skip-build --filter IntegrationTests.WholeSystem/Storms
 
 bench-broker: release bench-peers  ## the broker's latency, throughput, memory and start beside its peers, into .build/bench/broker.json
 	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json --peers .build/peers
