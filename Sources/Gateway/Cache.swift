@@ -36,6 +36,9 @@ final class Cache {
     static let invalidationChannel = "__redis__:invalidate"
     private static let leasePollMilliseconds: UInt64 = 100
     private static let trackingRetryMilliseconds: UInt64 = 1_000
+    /// How long leases are passed over on a new connection. A Redis that was frozen carries out what had been sent to it meanwhile, and so a
+    /// renewal of a lease from before commits that it has not heard of: it is good for a lease's life from then on, and no longer.
+    private static let leaseDistrustMilliseconds = UInt64(CacheLifetime.leaseMilliseconds) + 250
 
     private let loop: EventLoop
     private unowned let client: any CacheClient
@@ -47,6 +50,7 @@ final class Cache {
     private var tracking = TrackingMachine()
     private var freshness = Freshness()
     private var nextLeasePoll: UInt64 = 0
+    private var leasesFromMilliseconds: UInt64 = 0
     private var nextTrackingRetry: UInt64 = 0
     private var command = CommandBuffer()
     private var key: [UInt8] = []
@@ -105,6 +109,7 @@ final class Cache {
         Log.info("redis", .flag("ready", isReady))
         // What comes back may be another server, or the same one as it was.
         freshness.forgetAll()
+        leasesFromMilliseconds = loop.nowNanoseconds / 1_000_000 + Self.leaseDistrustMilliseconds
         nextLeasePoll = 0
         perform(tracking.sessionChanged(isReady: isReady))
     }
@@ -133,7 +138,7 @@ final class Cache {
     func isFresh(_ partition: Int32, nowMilliseconds now: UInt64) -> Bool { freshness.isGood(partition, nowMilliseconds: now) }
 
     private func askLeases(_ now: UInt64) {
-        guard !freshness.partitions.isEmpty else { return }
+        guard now >= leasesFromMilliseconds, !freshness.partitions.isEmpty else { return }
         RedisFunctions.encodeFresh(partitions: freshness.partitions, into: &command)
         _ = send(.leases(askedMilliseconds: now))
     }

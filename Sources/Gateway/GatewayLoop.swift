@@ -252,8 +252,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
     /// Whether the tenant may ask for something now. A connection's requests of one turn are all of one tenant, mostly: no lock is
     /// taken for most of them.
     private func takeTurn(of tenant: TenantID, isWrite: Bool) -> Bool {
-        let now = loop.nowNanoseconds
-        return isWrite ? writeLeases.take(tenant, nowNanoseconds: now) : readLeases.take(tenant, nowNanoseconds: now)
+        isWrite
+            ? writeLeases.take(tenant, nowNanoseconds: loop.nowNanoseconds) : readLeases.take(tenant, nowNanoseconds: loop.nowNanoseconds)
     }
 
     private func caller(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Problem) -> CredentialTable.Caller {

@@ -76,9 +76,11 @@ struct TenantLeases {
     var count: Int { leases.count }
 
     /// Counts requests of a tenant. False, and none is counted, when they are beyond its quota.
-    mutating func take(_ tenant: TenantID, count: Int = 1, nowNanoseconds: UInt64) -> Bool {
+    ///
+    /// - Parameter now: looked at only when a lease is used up, one request in hundreds.
+    mutating func take(_ tenant: TenantID, count: Int = 1, nowNanoseconds now: @autoclosure () -> UInt64) -> Bool {
         var lease = leases[tenant] ?? Lease()
-        if lease.left < count { lease.left += quotas.lease(tenant, least: count - lease.left, nowNanoseconds: nowNanoseconds) }
+        if lease.left < count { lease.left += quotas.lease(tenant, least: count - lease.left, nowNanoseconds: now()) }
         guard lease.left >= count else {
             leases[tenant] = lease
             return false

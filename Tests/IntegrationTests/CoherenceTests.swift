@@ -129,6 +129,33 @@ extension WholeSystem {
             #expect(isCached, "not cached again within 5 s")
         }
 
+        /// A renewal of the lease is on its way as Redis freezes, and is carried out as it wakes: by then the ledger has moved on.
+        @Test func `what was sent to a Redis before it froze vouches for nothing that came after`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            #expect(try scene.client.pay(10, from: world, to: shop).status == 201)
+            try warm(scene, shop)
+            let redis = try scene.system.pid("redis")
+            ProcessTree.freeze(redis)
+            defer { ProcessTree.thaw(redis) }
+            // The worker has given the connection up, and its next one cannot be used yet.
+            usleep(2_000_000)
+            let accepted = try scene.client.pay(5, from: world, to: shop, wait: nil)
+            #expect(accepted.status == 202, "\(accepted)")
+            let tables = LedgerTables(system: scene.system)
+            let isSettled = try eventually(seconds: 10) { try tables.movements(to: shop).sum == 15 }
+            #expect(isSettled)
+            usleep(1_500_000)
+            try scene.system.whileFrozen("worker-1") {
+                ProcessTree.thaw(redis)
+                let end = Moment.now.advanced(bySeconds: 2.5)
+                while Moment.now < end { try expectAll(scene, shop) { $0.posted.int == 15 } }
+            }
+            try scene.system.waitUntilHealthy()
+            #expect(try scene.posted(shop) == 15)
+        }
+
         @Test func `an emptied Redis takes nothing from a replica that is behind`() throws {
             let scene = try Scene()
             let world = try scene.world()

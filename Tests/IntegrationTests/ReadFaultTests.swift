@@ -90,6 +90,58 @@ extension WholeSystem {
             return min(wanted, Int(limit.rlim_cur) / 2)
         }
 
+        @Test func `while Redis answers errors reads are answered, and soon after from the caches again`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            func allow(_ sign: String) throws {
+                let commands = ["get", "mget", "set", "fcall", "fcall_ro", "pexpire"].map { sign + $0 }
+                _ = try run(
+                    "/usr/bin/redis-cli",
+                    ["-s", String((scene.system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count)), "ACL", "SETUSER", "default"]
+                        + commands)
+            }
+            defer { try? allow("+") }
+            try allow("-")
+            let id = try #require(try scene.client.pay(7, from: world, to: shop, wait: nil).json.id.string)
+            #expect(try scene.final(id).status.string == "settled")
+            let end = Moment.now.advanced(bySeconds: 1.5)
+            while Moment.now < end {
+                let read = try scene.client.get("/v1/accounts/\(shop)/balance?min_revision=2")
+                #expect(read.status == 200 && read.json.posted.int == 7, "\(read)")
+                #expect(try scene.client.get("/v1/payments/\(id)").status == 200)
+            }
+            try allow("+")
+            let isCached = try eventually(seconds: 5) {
+                let before = try sum("sluice_gateway_near_hits_total", of: scene.system)
+                for _ in 0..<4 { #expect(try scene.client.get("/v1/accounts/\(shop)").json.posted.int == 7) }
+                return try sum("sluice_gateway_near_hits_total", of: scene.system) > before
+            }
+            #expect(isCached, "not cached again within 5 s")
+            try scene.system.waitUntilHealthy()
+        }
+
+        @Test func `without replicas and past the primary's budget a read is told to come again, and payments settle`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let gateway = try SpareGateway("primary_reads_per_second=2", ["SLUICE_REPLICAS="])
+            let client = APIClient(gateway.endpoint, key: gateway.key)
+            var refused = 0
+            for round in 1...20 {
+                let read = try client.get("/v1/accounts/\(scene.id("nobody-\(round)"))")
+                if read.status == 503 {
+                    refused += 1
+                    #expect(read["retry-after"] == "1" && read.problemCode == "service_unavailable", "\(read)")
+                } else {
+                    #expect(read.status == 404, "\(read)")
+                }
+                if round % 5 == 0 { #expect(try client.pay(1, from: world, to: shop).status == 201) }
+            }
+            #expect(refused > 10)
+            #expect(try LedgerTables(system: scene.system).movements(to: shop) == (4, 4))
+        }
+
         @Test func `nobody goes on asking for a client that has left`() throws {
             let scene = try Scene()
             let shop = try scene.open("shop")
