@@ -147,7 +147,12 @@ public final class Producer {
     }
 
     private func drain(_ instance: ProducerInstance) {
-        if phase == .closing { instance.purge() }
+        if phase == .closing {
+            instance.purge()
+        } else if configuration.isOrdered, instance !== live {
+            // What was in flight comes back into the queue when it is to be sent again; a fatal client sends nothing, and nothing expires.
+            instance.purgeQueue()
+        }
         let more = instance.drain(
             limit: configuration.reportsPerTurnMax,
             onReport: { [self] opaque, report in answer(opaque, report) },
@@ -173,6 +178,7 @@ public final class Producer {
         live = nil
         lastFatal = error
         retiring.append(instance)
+        if configuration.isOrdered { instance.client.wakeEvery(milliseconds: 50) }
         instance.client.wakeAgain()
         Log.error("the Kafka producer turned fatal", .text("error", error.name), .integer("unanswered", instance.unanswered))
         if phase == .open { _ = replaceLost() }

@@ -88,6 +88,11 @@ final class ProducerInstance {
         unsafe rd_kafka_purge(client.raw, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING)
     }
 
+    /// Gives up on what is not on its way. What is may still reach the log, and is answered.
+    func purgeQueue() {
+        unsafe rd_kafka_purge(client.raw, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING)
+    }
+
     func shutDown(loop: EventLoop, completion: @escaping () -> Void) {
         precondition(unanswered == 0, "a producer was freed with records unanswered")
         if let event = unsafe openEvent { unsafe rd_kafka_event_destroy(event) }

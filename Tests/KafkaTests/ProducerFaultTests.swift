@@ -190,6 +190,34 @@ extension BrokerTests {
             }
         }
 
+        @Test func `an ordered producer's fatal client answers also for what came back to it, and the next one goes on`() throws {
+            let cluster = try MockCluster(brokers: 2)
+            cluster.createTopic("t", partitions: 2)
+            for partition in Int32(0)..<2 { cluster.lead("t", partition: partition, broker: partition + 1) }
+            let fixture = try ProducerFixture(cluster.bootstrapServers) {
+                $0.lingerMilliseconds = 0
+                $0.isOrdered = true
+            }
+            defer { fixture.close() }
+            for partition in Int32(0)..<2 { #expect(fixture.produce(UInt64(partition), partition: partition) == .queued) }
+            #expect(fixture.run(seconds: 5, reports: 2))
+            // On its way to a slow broker when the other one makes the client fatal; then that connection breaks.
+            cluster.delay(broker: 2, milliseconds: 30_000)
+            #expect(fixture.produce(2, partition: 1) == .queued)
+            _ = fixture.harness.run(seconds: 0.2) { false }
+            cluster.failProduce([RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER])
+            #expect(fixture.produce(3, partition: 0) == .queued)
+            #expect(fixture.harness.run(seconds: 5) { fixture.replaced.count == 1 })
+            _ = fixture.harness.run(seconds: 0.5) { false }
+            #expect(fixture.reports[2] == nil, "still in flight")
+            #expect(fixture.produce(4, partition: 0) != .queued, "nothing may overtake what is in flight")
+            cluster.setDown(broker: 2, true)
+            #expect(fixture.run(seconds: 5, reports: 4), "it never expires, and nobody sends it again")
+            #expect(fixture.produce(5, partition: 0) == .queued)
+            #expect(fixture.run(seconds: 5, reports: 5))
+            #expect(fixture.everyTokenOnce)
+        }
+
         @Test func `a produce that meets a client that has turned fatal unseen goes to the new one`() throws {
             let cluster = try MockCluster()
             cluster.createTopic("t", partitions: 1)
