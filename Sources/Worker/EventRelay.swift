@@ -20,7 +20,7 @@ final class EventRelay {
         /// Values one behind the other, in log order.
         var bytes: [UInt8] = []
         var events: [Place] = []
-        let reach: [Int32: Int64]
+        var reach: [Int32: Int64]
         /// Of its events, those that are known to be in the topic.
         var delivered = 0
     }
@@ -88,11 +88,39 @@ final class EventRelay {
                     end: stretch.bytes.count, partition: event.partition, tenant: event.tenant,
                     milliseconds: event.decidedAt.microseconds / 1_000))
         }
+        if stretch.events.isEmpty, let last = stretches.indices.last {
+            // Nothing to wait for but what is before it.
+            stretches[last].reach.merge(reach) { max($0, $1) }
+            return
+        }
         unrelayedEvents += stretch.events.count
         bytesWaiting += stretch.bytes.count
         stretches.append(stretch)
         produce()
         confirm()
+    }
+
+    /// The ledger has lost what it had committed in a partition: events of it that wait are not written, nor do they count as written.
+    /// All others that are not known to be in the topic are written again.
+    func forget(partition: Int32) {
+        for index in stretches.indices {
+            stretches[index].reach[partition] = nil
+            guard stretches[index].events.contains(where: { $0.partition == partition }) else { continue }
+            let whole = stretches[index]
+            var kept = Stretch(reach: whole.reach)
+            var start = 0
+            for place in whole.events {
+                defer { start = place.end }
+                guard place.partition != partition else { continue }
+                kept.bytes.append(whole.bytes.span.extracting(start..<place.end))
+                kept.events.append(
+                    Place(end: kept.bytes.count, partition: place.partition, tenant: place.tenant, milliseconds: place.milliseconds))
+            }
+            unrelayedEvents -= whole.events.count - kept.events.count
+            bytesWaiting -= whole.bytes.count - kept.bytes.count
+            stretches[index] = kept
+        }
+        if !stretches.isEmpty { restart() }
     }
 
     /// Waits a little for what is under way, then ends it. What is not known to be in the topic is written by the next owner.

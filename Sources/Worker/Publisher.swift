@@ -143,6 +143,18 @@ final class Publisher {
         confirm()
     }
 
+    /// What waits for Redis is of commits that the ledger has lost, or may be: it is not written. To be followed by `emptyCache`, which
+    /// costs what other partitions had waiting nothing but misses.
+    func forget(partition: Int32) {
+        owed.removeAll()
+        for (token, what) in pending {
+            guard case .value(_, let batch) = what else { continue }
+            if batch == -1 { debtInFlight -= 1 }
+            pending[token] = .other(batch: batch)
+        }
+        for index in sent.indices { sent[index].reach[partition] = nil }
+    }
+
     /// Makes Redis forget everything, before anything else is written: its values cannot be mended one by one.
     func emptyCache() {
         mustEmpty = true

@@ -183,6 +183,9 @@ final class WorkerLoop {
                 Log.error("partition stopped", .integer("partition", partition), .text("reason", reason))
                 consumer?.end(partition: partition)
                 if !machine.fenced.isEmpty { reclaimTimer?.arm(afterMilliseconds: options.reclaimMilliseconds) }
+            case .lost(let partition):
+                relay?.forget(partition: partition)
+                publisher.forget(partition: partition)
             case .emptyCache: publisher.emptyCache()
             }
         }

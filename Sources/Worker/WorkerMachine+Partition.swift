@@ -49,6 +49,7 @@ extension WorkerMachine {
             number,
             "the ledger went back from offset \(offset) to \(stored): it lost what was committed. It is read and decided again from there")
         partitions[number] = nil
+        notices.append(.lost(partition: number))
         notices.append(.emptyCache)
         acquireLater([number])
     }
@@ -57,6 +58,8 @@ extension WorkerMachine {
     enum Notice: Equatable {
         case start(partition: Int32, offset: Int64)
         case stopped(partition: Int32, reason: String)
+        /// What was decided here and is not yet told is not what the ledger has.
+        case lost(partition: Int32)
         /// Redis holds values that nobody can mend one by one.
         case emptyCache
     }

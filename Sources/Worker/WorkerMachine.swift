@@ -264,12 +264,13 @@ struct WorkerMachine {
         guard case .checking(let asked) = phase else { return }
         for number in asked {
             guard let partition = partitions[number] else { continue }
-            guard let place = places.first(where: { $0.partition == number }), place.epoch == partition.grant.epoch else {
+            guard let place = places.first(where: { $0.partition == number }), place.epoch <= partition.grant.epoch else {
                 stop(number, "another worker has taken it over")
                 partitions[number]?.isFenced = true
                 continue
             }
-            guard place.nextOffset >= partition.next else {
+            // An epoch before mine: the take-over itself is lost.
+            guard place.epoch == partition.grant.epoch, place.nextOffset >= partition.next else {
                 wentBack(number, from: partition.next, to: place.nextOffset)
                 continue
             }

@@ -72,7 +72,7 @@ extension WholeSystem {
             let before = try sum("sluice_gateway_cache_unbelieved_total", of: scene.system)
             try scene.system.whileFrozen("worker-1") {
                 let tables = LedgerTables(system: scene.system)
-                // The command is in the log, and what it changes is committed with its outcome, as the audit wants it.
+                // The command is in the log, and what it changes is committed with its outcome and the offset, as a worker does it.
                 let accepted = try scene.client.change(account: shop, "limit", "{\"overdraft_limit\":77}", wait: nil)
                 #expect(accepted.status == 202, "\(accepted)")
                 let record = try #require(
@@ -81,7 +81,8 @@ extension WholeSystem {
                     """
                     WITH changed AS (
                         UPDATE sluice.account SET overdraft_limit = 77, revision = revision + 1 WHERE id = '\(shop)'
-                        RETURNING tenant_id, id, revision)
+                        RETURNING tenant_id, id, revision),
+                    moved AS (UPDATE sluice.kafka_offset SET next_offset = \(record.offset + 1) WHERE partition = \(record.partition))
                     INSERT INTO sluice.operation (id, tenant_id, fingerprint, kind, account_id, setting, account_revision, decided_at,
                         log_partition, log_offset)
                     SELECT '\(record.headers["id"] ?? "")', tenant_id, '\(record.headers["fingerprint"] ?? "")', 5, id, 77, revision, now(),

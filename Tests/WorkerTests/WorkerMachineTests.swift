@@ -125,6 +125,19 @@ import Wire
         #expect(machine.partitions[0]?.relayed == 3)
     }
 
+    @Test func `a ledger that has lost the take-over itself has lost commits, and is not another worker's`() {
+        var machine = running(next: 4)
+        machine.received(record(0, 4))
+        #expect(machine.next() == .process)
+        #expect(machine.failed("SL001", dataRefused: false, jitter: 0) == .wait(milliseconds: 25))
+        machine.waited()
+        #expect(machine.next() == .check([0]))
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 3, epoch: 0)])
+        #expect(machine.takeNotices().suffix(2) == [.lost(partition: 0), .emptyCache])
+        #expect(machine.fenced.isEmpty)
+        #expect(machine.next() == .acquire([0]))
+    }
+
     @Test func `a ledger that has lost commits is taken over again from where it stands, and Redis is emptied`() {
         var machine = running(next: 4)
         machine.received(record(0, 4))
@@ -138,7 +151,7 @@ import Wire
         #expect(machine.next() == .check([0]))
         machine.placed([PartitionPlace(partition: 0, nextOffset: 3, epoch: 1)])
         let notices = machine.takeNotices()
-        #expect(notices.count == 2 && notices.last == .emptyCache)
+        #expect(notices.count == 3 && notices[1] == .lost(partition: 0) && notices.last == .emptyCache)
         guard case .stopped(0, _)? = notices.first else { return #expect(Bool(false), "it goes on behind what is lost") }
         #expect(machine.next() == .acquire([0]))
         machine.granted([grant(0, next: 3, epoch: 2)])
