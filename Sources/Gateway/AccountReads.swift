@@ -18,6 +18,8 @@ final class AccountRead: LedgerRead {
     var question = NearCache.Ticket.none
     /// Those that wait for the same answer.
     fileprivate var others: [AccountRead] = []
+    /// It waits for a question that is younger than itself.
+    fileprivate var hasAskedAgain = false
 
     fileprivate var accountKey: AccountKey {
         guard let account = AccountID(key.span.extracting((key.count - idCount)...)) else { preconditionFailure("a read of no account") }
@@ -66,6 +68,7 @@ final class AccountReads: DatabaseReader {
         read.key.removeAll(keepingCapacity: true)
         read.key.append(key.span)
         read.idCount = account.count
+        read.hasAskedAgain = false
         askCache(read, now)
     }
 
@@ -82,7 +85,7 @@ final class AccountReads: DatabaseReader {
         var others: [AccountRead] = []
         swap(&others, &read.others)
         take(result, for: read, hasAsked: true)
-        for other in others { take(result, for: other, hasAsked: false) }
+        for other in others { take(result, for: other, hasAsked: other.hasAskedAgain) }
     }
 
     private func take(_ result: RedisResult, for read: AccountRead, hasAsked: Bool) {
@@ -100,7 +103,9 @@ final class AccountReads: DatabaseReader {
             }
             counters.unbelieved.add()
         } else if !hasAsked, isFresh {
-            // The question is older than this read, which presents what was committed since: Redis knows better by now.
+            // The question is older than this read, which presents what was committed since: Redis knows better by now. The next
+            // one is younger than all that wait here, so nobody asks a third time.
+            read.hasAskedAgain = true
             return askCache(read, now)
         }
         // Committed it was: a database that knows less is behind.
