@@ -18,6 +18,7 @@ struct CredentialTable {
     private struct Entry {
         let caller: Caller
         let digest: Digest256
+        let expiresAt: Timestamp?
         /// The key itself, once it was presented and its digest was right: comparing it costs a tenth of hashing it. Kept until the
         /// keys are read again.
         var proven: InlineArray<63, UInt8>?
@@ -40,10 +41,15 @@ struct CredentialTable {
             guard let publicID = Hex.word(digits.span) else { continue }
             table[publicID] = Entry(
                 caller: Caller(tenant: credential.tenant, partition: credential.partition, scopes: credential.scopes),
-                digest: credential.digest, proven: nil)
+                digest: credential.digest, expiresAt: credential.expiresAt, proven: nil)
         }
         credentials = table
         isLoaded = true
+    }
+
+    /// Takes out the keys whose time is over: also while no database can be asked, or none knows the newest change.
+    mutating func expire(now: Timestamp) {
+        credentials = credentials.filter { $0.value.expiresAt.map { $0 > now } ?? true }
     }
 
     /// - Parameter authorization: the value of the one `Authorization` field; nil when there is none or several.

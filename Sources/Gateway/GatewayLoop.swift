@@ -365,6 +365,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
     }
 
     private func readCredentials() {
+        credentials.expire(now: Timestamp(microseconds: Clock.wallMicroseconds))
         credentialsTimer?.arm(
             afterMilliseconds: credentials.isLoaded ? limits.credentialsMilliseconds : Self.firstCredentialsMilliseconds)
         _ = parts?.pool.execute([CredentialQueries.all]) { [unowned self] result in

@@ -12,13 +12,18 @@ public struct Credential: Sendable {
     /// The partition of the tenant's commands.
     public let partition: Int32
     public let scopes: KeyScopes
+    /// From when on it is not valid; nil for never.
+    public let expiresAt: Timestamp?
 
-    public init(publicID: String, digest: Digest256, tenant: TenantID, partition: Int32, scopes: KeyScopes = .all) {
+    public init(
+        publicID: String, digest: Digest256, tenant: TenantID, partition: Int32, scopes: KeyScopes = .all, expiresAt: Timestamp? = nil
+    ) {
         self.publicID = publicID
         self.digest = digest
         self.tenant = tenant
         self.partition = partition
         self.scopes = scopes
+        self.expiresAt = expiresAt
     }
 }
 
@@ -33,7 +38,7 @@ public enum CredentialQueries {
         Statement(
             "read_credentials",
             """
-            SELECT newest.changed_at, k.public_id, k.digest, t.id, t.partition, k.scopes
+            SELECT newest.changed_at, k.public_id, k.digest, t.id, t.partition, k.scopes, k.expires_at
             FROM (SELECT coalesce(max(greatest(created_at, revoked_at)), 'epoch') AS changed_at FROM sluice.api_key) newest
             LEFT JOIN sluice.api_key k
                 ON k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
@@ -50,7 +55,8 @@ public enum CredentialQueries {
             guard let digest = Digest256(rows.bytes(row, 2)) else { preconditionFailure("a key's digest is not 32 bytes") }
             return Credential(
                 publicID: rows.text(row, 1), digest: digest, tenant: TenantID(rows.int64(row, 3)), partition: rows.int32(row, 4),
-                scopes: KeyScopes(rawValue: rows.int16(row, 5)))
+                scopes: KeyScopes(rawValue: rows.int16(row, 5)),
+                expiresAt: rows.isNull(row, 6) ? nil : Timestamp(microseconds: rows.timestamp(row, 6)))
         }
     }
 }

@@ -11,12 +11,13 @@ import Wire
 @Suite struct TableTests {
     // MARK: Credentials
 
-    private static func credential(_ key: APIKey, tenant: Int64) -> Credential {
+    private static func credential(_ key: APIKey, tenant: Int64, expiresAt: Int64? = nil) -> Credential {
         let bytes: [UInt8] = Array(key.text.utf8)
         var id: [UInt8] = []
         id.append(hex: key.publicID)
         return Credential(
-            publicID: text(id), digest: Identity().digest(ofKey: bytes.span), tenant: TenantID(tenant), partition: Int32(tenant))
+            publicID: text(id), digest: Identity().digest(ofKey: bytes.span), tenant: TenantID(tenant), partition: Int32(tenant),
+            expiresAt: expiresAt.map { Timestamp(microseconds: $0) })
     }
 
     private static func caller(_ table: CredentialTable, _ field: String?) -> Result<CredentialTable.Caller, Problem> {
@@ -47,6 +48,21 @@ import Wire
         table.replace(with: [Self.credential(second, tenant: 2)], changedAt: Timestamp(microseconds: 5))
         #expect(throws: Problem.self) { try Self.caller(table, "Bearer \(first.text)").get() }
         _ = try Self.caller(table, "Bearer \(second.text)").get()
+    }
+
+    @Test("a key's time ends although nobody can be asked, and no other key's does")
+    func expiry() throws {
+        var generator = SystemRandomNumberGenerator()
+        let (brief, lasting) = (APIKey.make(using: &generator), APIKey.make(using: &generator))
+        var table = CredentialTable()
+        table.replace(
+            with: [Self.credential(brief, tenant: 1, expiresAt: 100), Self.credential(lasting, tenant: 2)],
+            changedAt: Timestamp(microseconds: 5))
+        table.expire(now: Timestamp(microseconds: 99))
+        #expect(try Self.caller(table, "Bearer \(brief.text)").get().tenant == TenantID(1))
+        table.expire(now: Timestamp(microseconds: 100))
+        #expect(throws: Problem.self) { try Self.caller(table, "Bearer \(brief.text)").get() }
+        #expect(try Self.caller(table, "Bearer \(lasting.text)").get().tenant == TenantID(2))
     }
 
     @Test("what is no valid key is 401, and a key with a wrong end is told as one that does not exist")
