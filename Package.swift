@@ -172,7 +172,7 @@ let package = Package(
         tests("ServerTests", ["Server", "Telemetry", "Loop", "HTTP1", "Bytes"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
         tests("GatewayTests", ["Gateway", "Store", "Loop", "HTTP1", "Wire", "Ledger", "Bytes"]),
-        tests("WorkerTests", ["Worker", "Store", "Redis", "Wire", "Loop", "Ledger", "Bytes"]),
+        tests("WorkerTests", ["Worker", "Store", "Redis", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
         tests(
             "OperateTests",
             ["TestSupport", "Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),

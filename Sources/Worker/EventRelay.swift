@@ -67,6 +67,8 @@ final class EventRelay {
         timer = LoopTimer(loop: loop) { [unowned self] in
             isRestarting = false
             produce()
+            // What has nothing left of its own is answered by nobody.
+            confirm()
         }
     }
 
