@@ -28,6 +28,8 @@ struct CredentialTable {
     /// False until the keys have been read once: until then nobody can be told apart from a stranger.
     private(set) var isLoaded = false
     private var changedAt = Timestamp(microseconds: .min)
+    /// When the next key's time is over; nil while there is none with an end.
+    private var nextExpiry: Timestamp?
 
     /// - Parameter changedAt: when the keys last changed, as the server knew it. An answer older than the one held is of a
     ///   replica that lags, and is dropped: a key that was valid does not turn invalid, nor a revoked one valid again.
@@ -44,12 +46,15 @@ struct CredentialTable {
                 digest: credential.digest, expiresAt: credential.expiresAt, proven: nil)
         }
         credentials = table
+        nextExpiry = list.compactMap(\.expiresAt).min()
         isLoaded = true
     }
 
     /// Takes out the keys whose time is over: also while no database can be asked, or none knows the newest change.
     mutating func expire(now: Timestamp) {
+        guard let due = nextExpiry, due <= now else { return }
         credentials = credentials.filter { $0.value.expiresAt.map { $0 > now } ?? true }
+        nextExpiry = credentials.values.compactMap(\.expiresAt).min()
     }
 
     /// - Parameter authorization: the value of the one `Authorization` field; nil when there is none or several.
