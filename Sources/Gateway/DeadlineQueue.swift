@@ -5,6 +5,8 @@ struct DeadlineQueue<Element> {
 
     var count: Int { elements.count - head }
     var isEmpty: Bool { count == 0 }
+    /// That of the first element; nil when there is none.
+    var nextDeadline: UInt64? { isEmpty ? nil : elements[head].deadline }
 
     /// - Parameter deadline: monotonic milliseconds, not below that of the element before.
     mutating func append(_ element: Element, deadline: UInt64) {

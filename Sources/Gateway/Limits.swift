@@ -59,7 +59,8 @@ public struct GatewayLimits: Sendable {
     public var revisionWaitMilliseconds = 150
     /// How often such a read looks again, milliseconds.
     public var revisionRetryMilliseconds = 25
-    /// How often a waiting `GET` of a payment looks again, and a waiting command while Redis is away, milliseconds.
+    /// How often a waiting command looks for its outcome while Redis is away, and a waiting `GET` of a payment at last (it looks sooner and
+    /// more often at first), milliseconds.
     public var paymentPollMilliseconds = 100
     /// How often the API keys are read, milliseconds: a revoked key works that much longer.
     public var credentialsMilliseconds = 2_000

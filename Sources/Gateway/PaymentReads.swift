@@ -17,6 +17,8 @@ final class PaymentRead: LedgerRead {
     /// The body of a payment in processing, from its marker; empty for none.
     fileprivate var processing: [UInt8] = []
     fileprivate var hasAskedDatabase = false
+    /// How often it was set aside to be looked at again.
+    fileprivate var looks = 0
 
     fileprivate init(ticket: RequestTicket, id: OperationID) {
         self.id = id
@@ -33,13 +35,19 @@ final class PaymentReads: DatabaseReader {
         fileprivate let id: OperationID
     }
 
+    /// Most payments are decided about as soon after they were accepted.
+    private static let firstLookMilliseconds = 10
+
     private let loop: EventLoop
     private let limits: GatewayLimits
     private let responder: Responder
     private let cache: Cache
     private let databases: DatabaseReads<PaymentReads>
     private let counters: GatewayCounters
-    private var polls = DeadlineQueue<PaymentRead>()
+    private var polls: PollQueues<PaymentRead>
+    private var pollTimer: LoopTimer?
+    /// When the timer fires, monotonic milliseconds.
+    private var pollsAt = UInt64.max
     private var isDraining = false
     private(set) var count = 0
     /// Clients that wait for an outcome.
@@ -55,7 +63,9 @@ final class PaymentReads: DatabaseReader {
         self.cache = cache
         self.databases = databases
         self.counters = counters
+        polls = PollQueues(firstMilliseconds: Self.firstLookMilliseconds, longestMilliseconds: limits.paymentPollMilliseconds)
         databases.reader = self
+        pollTimer = LoopTimer(loop: loop) { [unowned self] in poll() }
     }
 
     /// - Parameter waitSeconds: how long the client would wait for the outcome; passed over when too many wait.
@@ -130,14 +140,28 @@ final class PaymentReads: DatabaseReader {
     }
 
     private func wait(_ read: PaymentRead) {
-        polls.append(read, deadline: loop.nowNanoseconds / 1_000_000 + UInt64(limits.paymentPollMilliseconds))
+        polls.append(read, looks: read.looks, now: loop.nowNanoseconds / 1_000_000)
+        read.looks += 1
+        armPolls()
     }
 
-    /// Looks again for those that wait; called many times a second.
-    func sweep(nowMilliseconds now: UInt64) {
-        while let read = polls.popDue(now: now) { look(read) }
-        databases.sweep(nowMilliseconds: now)
+    private func armPolls() {
+        guard let next = polls.nextDeadline, next < pollsAt else { return }
+        pollsAt = next
+        let now = loop.nowNanoseconds / 1_000_000
+        pollTimer?.arm(afterMilliseconds: next > now ? Int(next - now) : 0)
     }
+
+    /// Looks again for those that wait.
+    private func poll() {
+        pollsAt = .max
+        let now = loop.nowNanoseconds / 1_000_000
+        while let read = polls.popDue(now: now) { look(read) }
+        armPolls()
+    }
+
+    /// Looks again for those that wait for a replica; called many times a second.
+    func sweep(nowMilliseconds now: UInt64) { databases.sweep(nowMilliseconds: now) }
 
     /// Nobody waits any longer: what is known now is shown.
     func drain() {

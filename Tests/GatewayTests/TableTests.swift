@@ -102,6 +102,36 @@ import Wire
         #expect(taken == Array(0...1_000) && queue.isEmpty)
     }
 
+    @Test("what is looked at again comes soon first, then ever less often, and all in the order of their time")
+    func polls() {
+        var polls = PollQueues<String>(firstMilliseconds: 10, longestMilliseconds: 100)
+        #expect(polls.nextDeadline == nil)
+        var now: UInt64 = 1_001
+        var waits: [UInt64] = []
+        for looks in 0..<7 {
+            polls.append("late", looks: looks, now: now)
+            let next = polls.nextDeadline ?? 0
+            #expect(next % PollQueues<String>.grainMilliseconds == 0)
+            let early = polls.popDue(now: next - 1)
+            #expect(early == nil)
+            let due = polls.popDue(now: next)
+            #expect(due == "late")
+            waits.append(next - now)
+            now = next
+        }
+        // The first was rounded up to the grain.
+        #expect(waits == [14, 20, 40, 80, 100, 100, 100])
+
+        polls.append("old", looks: 3, now: 2_000)
+        polls.append("new", looks: 0, now: 2_005)
+        #expect(polls.nextDeadline == 2_015)
+        let first = polls.popDue(now: 3_000)
+        let second = polls.popDue(now: 3_000)
+        #expect(first == "new" && second == "old" && polls.nextDeadline == nil)
+        let short = PollQueues<String>(firstMilliseconds: 10, longestMilliseconds: 5)
+        #expect(short.nextDeadline == nil)
+    }
+
     @Test("the first to want something asks for it, and all get it once")
     func flights() {
         var flights = Flights<String, Int>()

@@ -1,0 +1,40 @@
+/// Elements that are looked at again and again: soon after they came, when most are done, then ever less often. No clock.
+struct PollQueues<Element> {
+    /// Looks come together at multiples of this many milliseconds, so that thousands of elements are a few hundred wakes a second.
+    static var grainMilliseconds: UInt64 { 5 }
+
+    /// One for each time between two looks, so that each queue's deadlines rise.
+    private var steps: [(milliseconds: UInt64, queue: DeadlineQueue<Element>)] = []
+
+    /// Times between two looks: the first, then doubled with each look up to the longest; milliseconds, above 0.
+    init(firstMilliseconds: Int, longestMilliseconds: Int) {
+        var milliseconds = min(firstMilliseconds, longestMilliseconds)
+        precondition(milliseconds > 0, "a look again takes time")
+        while milliseconds < longestMilliseconds {
+            steps.append((UInt64(milliseconds), DeadlineQueue()))
+            milliseconds *= 2
+        }
+        steps.append((UInt64(longestMilliseconds), DeadlineQueue()))
+    }
+
+    /// When the next element is to be looked at, monotonic milliseconds; nil when there is none.
+    var nextDeadline: UInt64? { steps.compactMap(\.queue.nextDeadline).min() }
+
+    /// - Parameters:
+    ///   - looks: how often it was put in here before.
+    ///   - now: monotonic milliseconds.
+    mutating func append(_ element: Element, looks: Int, now: UInt64) {
+        let index = min(looks, steps.count - 1)
+        let deadline = now + steps[index].milliseconds
+        let grain = Self.grainMilliseconds
+        steps[index].queue.append(element, deadline: (deadline + grain - 1) / grain * grain)
+    }
+
+    /// Takes an element that is to be looked at; nil when there is none.
+    mutating func popDue(now: UInt64) -> Element? {
+        for index in steps.indices {
+            if let element = steps[index].queue.popDue(now: now) { return element }
+        }
+        return nil
+    }
+}
