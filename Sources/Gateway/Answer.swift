@@ -105,4 +105,6 @@ extension Problem {
 
     /// A database that cannot be asked now.
     static var noDatabase: Problem { Problem(.serviceUnavailable, detail: "no database can answer now") }
+    /// For one that has ended only its own side of the connection, and reads on.
+    static var clientHasLeft: Problem { Problem(.serviceUnavailable, detail: "the client ended the connection before the answer came") }
 }

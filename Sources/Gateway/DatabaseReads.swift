@@ -102,9 +102,11 @@ final class DatabaseReads<Reader: DatabaseReader> {
         let queries = [reader.query(place.subject)]
         let done: ReplicaPool.DatedCompletion = { [unowned self] result, covered in landed(place, result, covered) }
         let asker = read.tenant.rawValue
+        let isWanted = { [unowned self] in flights.waiters(place).contains { !responder.hasLeft($0.ticket) } }
         let sent =
             isPrimary
-            ? pool.executeDatedOnPrimary(queries, for: asker, completion: done) : pool.executeDated(queries, for: asker, completion: done)
+            ? pool.executeDatedOnPrimary(queries, for: asker, isWanted: isWanted, completion: done)
+            : pool.executeDated(queries, for: asker, isWanted: isWanted, completion: done)
         if !sent { landed(place, .failure(.notReady), 0) }
     }
 
@@ -112,7 +114,16 @@ final class DatabaseReads<Reader: DatabaseReader> {
         let reads = flights.land(place)
         guard let reader, let first = reads.first else { return }
         guard case .success(let answers) = result else {
-            for read in reads { reader.refuse(read, .noDatabase) }
+            for read in reads {
+                if responder.hasLeft(read.ticket) {
+                    abandon(read)
+                } else if case .failure(.cancelled) = result {
+                    // It was stopped for those who have gone; this one came just then.
+                    ask(read, isPrimary: place.isPrimary)
+                } else {
+                    reader.refuse(read, .noDatabase)
+                }
+            }
             return
         }
         body.removeAll(keepingCapacity: true)
@@ -164,6 +175,6 @@ final class DatabaseReads<Reader: DatabaseReader> {
     /// Who is not there any more is not worth a server's time. One that has only ended its own side is told why.
     private func abandon(_ read: Read) {
         counters.abandoned.add()
-        reader?.refuse(read, Problem(.serviceUnavailable, detail: "the replicas are behind, and the client has ended the connection"))
+        reader?.refuse(read, .clientHasLeft)
     }
 }

@@ -10,6 +10,9 @@ struct Flights<Key: Hashable, Waiter> {
         return flights[key]?.count == 1
     }
 
+    /// Everybody who waits, in the order they came.
+    func waiters(_ key: Key) -> [Waiter] { flights[key] ?? [] }
+
     /// Everybody who waits, in the order they came; none of them waits any longer.
     mutating func land(_ key: Key) -> [Waiter] { flights.removeValue(forKey: key) ?? [] }
 }

@@ -67,9 +67,13 @@ final class PageReads {
     private func read(_ queries: [Query], of tenant: TenantID, _ ticket: RequestTicket, render: @escaping (Rows) -> Void) {
         count += 1
         counters.cacheMisses.add()
-        let sent = pool.execute(queries, for: tenant.rawValue) { [unowned self] result in
+        let isWanted = { [unowned self] in !responder.hasLeft(ticket) }
+        let sent = pool.execute(queries, for: tenant.rawValue, isWanted: isWanted) { [unowned self] result in
             count -= 1
-            guard case .success(let answers) = result else { return responder.refuse(ticket, .noDatabase) }
+            guard case .success(let answers) = result else {
+                if case .failure(.cancelled) = result { counters.abandoned.add() }
+                return responder.refuse(ticket, responder.hasLeft(ticket) ? .clientHasLeft : .noDatabase)
+            }
             body.removeAll(keepingCapacity: true)
             render(answers[0])
             let page = body

@@ -67,6 +67,9 @@ public final class PostgresSession {
     /// Executions sent and not answered.
     public private(set) var inFlight = 0
 
+    /// Executions sent since the session was made; the last one sent has this number.
+    private(set) var executionCount: UInt64 = 0
+
     /// What the server last said of itself: true on a standby, false on a primary or without a connection.
     public var isStandby: Bool { isReady && connection?.isStandby == true }
 
@@ -92,6 +95,19 @@ public final class PostgresSession {
         }
         track(.execute(completion), queries: queries.count)
         inFlight += 1
+        executionCount += 1
+        return true
+    }
+
+    /// Asks the server to stop what it works on, if that is the execution with this number. It is answered all the same, with SQLSTATE
+    /// 57014 or, when it was faster, as ever; then the request may hit the execution behind it.
+    ///
+    /// - Returns: false, and nothing was asked, while others are before it.
+    func cancel(execution number: UInt64) -> Bool {
+        guard isReady, inFlight > 0, number == executionCount - UInt64(inFlight) + 1, let request = connection?.cancelRequest() else {
+            return false
+        }
+        Canceller.send(request)
         return true
     }
 

@@ -19,6 +19,9 @@ public final class ReplicaPool {
     private var probing: [Bool]
     private var lastStates: [PoolMachine.ReplicaState]
     private var probeTimer: LoopTimer?
+    private var asked = AskedExecutions()
+    /// When each session was last asked to stop an execution.
+    private var cancelledNanoseconds: [PoolMachine.Member: UInt64] = [:]
     /// What the metrics have of the machine's counts.
     private var published = (usedUp: 0, overShare: 0)
 
@@ -88,12 +91,16 @@ public final class ReplicaPool {
 
     /// Sends the queries to the best server, as one implicit transaction. The completion is called exactly once, later.
     ///
-    /// - Parameter asker: whose share of the primary's budget it is, should there be no replica; nil for ourselves.
+    /// - Parameters:
+    ///   - asker: whose share of the primary's budget it is, should there be no replica; nil for ourselves.
+    ///   - isWanted: looked at now and then until the answer comes. Once it is false the server is asked to stop, nothing is repeated, and
+    ///     the failure is `.cancelled`. It is not called after the completion.
     /// - Returns: false, and nothing was sent, when no server can take it.
     public func execute(
-        _ queries: [Query], for asker: SharedBudget.Asker = nil, completion: @escaping PostgresSession.Completion
+        _ queries: [Query], for asker: SharedBudget.Asker = nil, isWanted: (() -> Bool)? = nil,
+        completion: @escaping PostgresSession.Completion
     ) -> Bool {
-        executeDated(queries, for: asker) { result, _ in completion(result) }
+        executeDated(queries, for: asker, isWanted: isWanted) { result, _ in completion(result) }
     }
 
     /// Sends the queries to the primary within its budget: for a read that no replica is fresh enough for. Not repeated.
@@ -104,19 +111,21 @@ public final class ReplicaPool {
     }
 
     /// As `execute`; for what is kept for others.
-    public func executeDated(_ queries: [Query], for asker: SharedBudget.Asker, completion: @escaping DatedCompletion) -> Bool {
+    public func executeDated(
+        _ queries: [Query], for asker: SharedBudget.Asker, isWanted: (() -> Bool)? = nil, completion: @escaping DatedCompletion
+    ) -> Bool {
         let choice = machine.choose(for: asker, nowNanoseconds: loop.nowNanoseconds)
-        let sent = send(queries, to: choice, for: asker, mayRetry: true, completion)
+        let sent = send(Ask(queries: queries, asker: asker, isWanted: isWanted, completion: completion), to: choice, mayRetry: true)
         if !sent { metrics.refused.add() }
         return sent
     }
 
     /// As `executeOnPrimary`; for what is kept for others.
     public func executeDatedOnPrimary(
-        _ queries: [Query], for asker: SharedBudget.Asker, completion: @escaping DatedCompletion
+        _ queries: [Query], for asker: SharedBudget.Asker, isWanted: (() -> Bool)? = nil, completion: @escaping DatedCompletion
     ) -> Bool {
         let choice = machine.choosePrimary(for: asker, nowNanoseconds: loop.nowNanoseconds)
-        let sent = send(queries, to: choice, for: asker, mayRetry: false, completion)
+        let sent = send(Ask(queries: queries, asker: asker, isWanted: isWanted, completion: completion), to: choice, mayRetry: false)
         if !sent { metrics.refused.add() }
         return sent
     }
@@ -144,32 +153,65 @@ public final class ReplicaPool {
         member.server == machine.primaryServer ? primary : sessions[member.server][member.session]
     }
 
-    private func send(
-        _ queries: [Query], to choice: PoolMachine.Choice, for asker: SharedBudget.Asker, mayRetry: Bool,
-        _ completion: @escaping DatedCompletion
-    ) -> Bool {
+    /// What is asked, and who is told.
+    private struct Ask {
+        let queries: [Query]
+        let asker: SharedBudget.Asker
+        let isWanted: (() -> Bool)?
+        let completion: DatedCompletion
+    }
+
+    private func send(_ ask: Ask, to choice: PoolMachine.Choice, mayRetry: Bool) -> Bool {
         guard case .member(let member, let isLate) = choice, let session = session(member) else { return false }
         let covered = machine.coveredNanoseconds(ofServer: member.server, nowNanoseconds: loop.nowNanoseconds)
-        let sent = session.execute(queries) { [unowned self] result in
-            finish(member, queries, result, coveredNanoseconds: covered, for: asker, mayRetry: mayRetry, completion)
+        let number = session.executionCount + 1
+        // Known before the answer can come, which is in a later turn.
+        let key = ask.isWanted.map { asked.add(member, number: number, isWanted: $0) }
+        let sent = session.execute(ask.queries) { [unowned self] result in
+            let isCancelled = key.map { asked.remove($0) } ?? false
+            finish(ask, member, result, coveredNanoseconds: covered, mayRetry: mayRetry, isCancelled: isCancelled)
         }
-        guard sent else { return false }
+        guard sent else {
+            if let key { _ = asked.remove(key) }
+            return false
+        }
         machine.started(member)
         (isLate ? metrics.onLate : member.server == machine.primaryServer ? metrics.onPrimary : metrics.onReplicas).add()
         return true
     }
 
     private func finish(
-        _ member: PoolMachine.Member, _ queries: [Query], _ result: Result<[Rows], PostgresError>, coveredNanoseconds: UInt64,
-        for asker: SharedBudget.Asker, mayRetry: Bool, _ completion: @escaping DatedCompletion
+        _ ask: Ask, _ member: PoolMachine.Member, _ result: Result<[Rows], PostgresError>, coveredNanoseconds: UInt64, mayRetry: Bool,
+        isCancelled: Bool
     ) {
         machine.finished(member, Self.outcome(result))
-        guard case .failure(let error) = result, mayRetry, Self.isWorthRepeating(error) else {
-            return completion(result, coveredNanoseconds)
-        }
-        let choice = machine.choose(for: asker, excluding: member.server, nowNanoseconds: loop.nowNanoseconds)
-        guard send(queries, to: choice, for: asker, mayRetry: false, completion) else { return completion(result, coveredNanoseconds) }
+        guard case .failure(let error) = result else { return ask.completion(result, coveredNanoseconds) }
+        if isCancelled { return ask.completion(.failure(.cancelled), coveredNanoseconds) }
+        guard mayRetry, Self.isWorthRepeating(error) else { return ask.completion(result, coveredNanoseconds) }
+        // What was hit in place of another says nothing about its server.
+        let failed = wasHitByCancel(error, member) ? nil : member.server
+        let choice = machine.choose(for: ask.asker, excluding: failed, nowNanoseconds: loop.nowNanoseconds)
+        guard send(ask, to: choice, mayRetry: false) else { return ask.completion(result, coveredNanoseconds) }
         metrics.retried.add()
+    }
+
+    // MARK: Cancelling
+
+    private static let cancelHitNanoseconds: UInt64 = 2_000_000_000
+
+    /// Asks servers to stop what nobody waits for any more.
+    private func cancelUnwanted() {
+        for (key, execution) in asked.unwanted() where session(execution.member)?.cancel(execution: execution.number) == true {
+            asked.cancelled(key)
+            cancelledNanoseconds[execution.member] = loop.nowNanoseconds
+            metrics.cancelled.add()
+        }
+    }
+
+    /// Whether a request to stop another execution, just sent, is why this one was stopped.
+    private func wasHitByCancel(_ error: PostgresError, _ member: PoolMachine.Member) -> Bool {
+        guard case .serverError("57014", _, _) = error, let sent = cancelledNanoseconds[member] else { return false }
+        return loop.nowNanoseconds - sent < Self.cancelHitNanoseconds
     }
 
     /// A time-out as well: the server that did not answer is left out from now on, so those who asked it before that was known are
@@ -197,6 +239,7 @@ public final class ReplicaPool {
     private func probeAll() {
         probeTimer?.arm(afterMilliseconds: probeIntervalMilliseconds)
         for server in 0...limits.replicas { probe(server: server) }
+        cancelUnwanted()
         publishStates()
     }
 
@@ -229,6 +272,8 @@ public final class ReplicaPool {
                 replica: server, lagMilliseconds: milliseconds, coveredNanoseconds: lag.coveredNanoseconds(answer), nowNanoseconds: now)
         // A connection that broke says nothing about the others to that server.
         case .failure(.cancelled), .failure(.lost): break
+        // Stopped in place of what was to be stopped, or by `statement_timeout`: then no later probe answers either.
+        case .failure(.serverError("57014", _, _)): break
         case .failure: machine.probeFailed(replica: server)
         }
     }

@@ -17,6 +17,8 @@ public struct ReplicaPoolMetrics: Sendable {
     public let refused = Counter()
     /// Executions repeated on another server.
     public let retried = Counter()
+    /// Executions that a server was asked to stop, because nobody waited for them any more.
+    public let cancelled = Counter()
     /// Times that a replica left the serving ones.
     public let ejections = Counter()
     /// `PoolMachine.ReplicaState` and lag of each replica, as the last pool to look saw them.
@@ -38,10 +40,15 @@ public struct ReplicaPoolMetrics: Sendable {
                 labels: "use=\"\(use)\",server=\"\(server)\""
             ) { counter.value }
         }
-        addBudget(to: &page, use: use)
+        addUse(to: &page, use: use)
     }
 
-    private func addBudget(to page: inout MetricsPage, use: String) {
+    private func addUse(to page: inout MetricsPage, use: String) {
+        let cancelled = cancelled
+        page.counter(
+            "sluice_replica_reads_cancelled_total", help: "Reads that a server was asked to stop, because their clients had gone.",
+            labels: "use=\"\(use)\""
+        ) { cancelled.value }
         let perSecond = primaryPerSecond
         page.gauge(
             "sluice_primary_budget_reads_per_second", help: "Reads that the primary may be asked for in a second, by all threads.",
@@ -58,7 +65,7 @@ public struct ReplicaPoolMetrics: Sendable {
 
     /// Adds all of it to a process's page.
     public func add(to page: inout MetricsPage) {
-        addBudget(to: &page, use: "reads")
+        addUse(to: &page, use: "reads")
         let counters: [(String, String, Counter)] = [
             ("replica", "sluice_replica_reads_total", onReplicas), ("primary", "sluice_replica_reads_total", onPrimary),
             ("late_replica", "sluice_replica_reads_total", onLate),

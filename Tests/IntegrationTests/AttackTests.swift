@@ -100,6 +100,41 @@ extension WholeSystem {
             #expect(isSettled)
         }
 
+        @Test func `with the ledger far behind the log new payments are refused at once, before the log, until it has caught up`() throws {
+            let gateway = try SpareGateway("unsettled_milliseconds=1500")
+            let scene = try Scene()
+            let (world, shop) = (try scene.world(), try scene.open("shop"))
+            let client = APIClient(gateway.endpoint, key: gateway.key)
+            let early = newKey()
+            try scene.system.whileFrozen("worker-1") {
+                #expect(try client.pay(1, from: world, to: shop, key: early, wait: nil).status == 202)
+                let isShut = try eventually(seconds: 10) { try client.pay(1, from: world, to: shop, wait: nil).status == 503 }
+                try #require(isShut)
+                let produced = try gateway.metric("sluice_gateway_commands_produced_total")
+                for _ in 0..<20 {
+                    let since = Moment.now
+                    let refused = try client.pay(1, from: world, to: shop, wait: nil)
+                    #expect(Moment.now.milliseconds(since: since) < 100)
+                    #expect(refused.status == 503 && refused.problemCode == "not_accepted", "\(refused)")
+                    #expect(refused["retry-after"] != nil)
+                }
+                #expect(try gateway.metric("sluice_gateway_commands_produced_total") == produced)
+                #expect(try APIClient(gateway.admin, key: nil).get("/readyz").text.contains("the ledger is behind the log"))
+                // One that was accepted is never said to be refused, and what is there can be read.
+                let again = try client.pay(1, from: world, to: shop, key: early, wait: nil)
+                #expect(again.status == 504 && again.problemCode == "outcome_unknown", "\(again)")
+                #expect(try client.get("/v1/accounts/\(shop)/balance").status == 200)
+            }
+            let isOpen = try eventually(seconds: 20) { try client.pay(1, from: world, to: shop, wait: nil).status == 202 }
+            #expect(isOpen)
+            let accepted = try gateway.metric("sluice_gateway_commands_accepted_total")
+            let tables = LedgerTables(system: scene.system)
+            let isSettled = try eventually(seconds: 20) { try Double(tables.movements(to: shop).count) == accepted }
+            let settled = try tables.movements(to: shop).count
+            #expect(isSettled, "\(accepted) were accepted, and \(settled) are in the ledger")
+            try scene.system.waitUntilHealthy()
+        }
+
         @Test func `without a descriptor a gateway neither spins nor ends, and goes on when there are some`() throws {
             let gateway = try SpareGateway("")
             let client = APIClient(gateway.endpoint, key: gateway.key)

@@ -5,14 +5,18 @@ import Testing
 struct LedgerTables {
     let system: SystemUnderTest
 
+    private var own: String { system.settings["SLUICE_DATABASE"] ?? "" }
+    /// Where the server's own superuser connects.
+    var superuser: String { own.replacingOccurrences(of: "user=sluice", with: "user=postgres") }
+
     /// The rows of a query, each split into its columns.
     ///
-    /// - Parameter asSuperuser: whether the server's own superuser asks.
-    func rows(_ query: String, asSuperuser: Bool = false) throws -> [[String]] {
-        let own = system.settings["SLUICE_DATABASE"] ?? ""
+    /// - Parameters:
+    ///   - asSuperuser: whether the server's own superuser asks.
+    ///   - server: another one than the primary.
+    func rows(_ query: String, asSuperuser: Bool = false, on server: String? = nil) throws -> [[String]] {
         let arguments = [
-            "--no-psqlrc", "-qAtX", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d",
-            asSuperuser ? own.replacingOccurrences(of: "user=sluice", with: "user=postgres") : own, "-c", query,
+            "--no-psqlrc", "-qAtX", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", server ?? (asSuperuser ? superuser : own), "-c", query,
         ]
         let result = try run("/usr/bin/psql", arguments)
         guard result.code == 0 else { throw SystemUnderTest.Failure(description: "psql: \(result.errors)") }

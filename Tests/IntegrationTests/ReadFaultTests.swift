@@ -175,5 +175,51 @@ extension WholeSystem {
             #expect(try send("/v1/accounts/\(shop)?min_revision=99").receive().status == 409)
             #expect(try gateway.metric(exactly: primary) == before + 1)
         }
+
+        @Test func `a history that a database is slow to read is stopped when its client leaves`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.funded("shop", 5)
+            let gateway = try SpareGateway("query_milliseconds=8000")
+            func send() throws -> HTTPConnection {
+                let connection = try HTTPConnection(gateway.endpoint)
+                try connection.send(
+                    "GET /v1/accounts/\(shop)/transactions?limit=7 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(gateway.key)\r\n\r\n")
+                return connection
+            }
+            let tables = LedgerTables(system: scene.system)
+            // The lock comes to the replica by the log, and holds up who reads there as it does on the primary.
+            let lock = try GuardedProcess(
+                "/usr/bin/psql",
+                [
+                    "--no-psqlrc", "-qX", "-d", tables.superuser, "-c",
+                    "BEGIN; LOCK TABLE sluice.movement IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(5)",
+                ], output: "/dev/null")
+            defer { if lock.exitCode == nil { kill(lock.pid, SIGKILL) } }
+            let isLocked = try eventually(seconds: 4) {
+                // Any commit, which takes what is in the log before it along.
+                _ = try tables.rows("SELECT txid_current()")
+                return try tables.rows(
+                    "SELECT 1 FROM pg_locks WHERE relation = 'sluice.movement'::regclass AND mode = 'AccessExclusiveLock' AND granted",
+                    on: scene.system.settings["SLUICE_REPLICAS"]
+                ).count == 1
+            }
+            #expect(isLocked)
+            var reads = try (0..<3).map { _ in try send() }
+            usleep(400_000)
+            let left = Moment.now
+            reads = []
+            let cancelled = "sluice_replica_reads_cancelled_total{use=\"lists\"}"
+            let isOver = try eventually(seconds: 3) {
+                try gateway.metric(exactly: cancelled) == 1 && gateway.metric("sluice_gateway_reads_abandoned_total") == 3
+            }
+            #expect(isOver && left.secondsAgo < 2)
+            #expect(reads.isEmpty)
+            // One that stays is answered once the table can be read.
+            let read = try send().receive(answering: "GET")
+            #expect(read.status == 200 && read.json.data.list.count == 1, "\(read)")
+            try scene.system.waitUntilHealthy()
+            #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
+        }
     }
 }

@@ -142,4 +142,63 @@ import Testing
         #expect(try readsFromStandby(pool) == false)
         pool.close()
     }
+
+    @Test func `what nobody wants any more is stopped, and what is behind it on the connection is answered`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let pool = ReplicaPool(
+            loop: bench.loop, replicas: [configuration(standby)], primary: nil, primaryBudgetPerSecond: 0, lagBoundMilliseconds: 5_000,
+            sessionsPerReplica: 1, probeIntervalMilliseconds: 50)
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        let watcher = try standby.connect()
+        func isAsleep() throws -> Bool {
+            try watcher.query("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").bool(0, 0)
+        }
+        for round in 1...5 {
+            var isWanted = true
+            // Well within the deadline, and far longer than a stop takes.
+            #expect(
+                pool.execute(
+                    [SQL.query(SQL.sleep, 1_300)], isWanted: { isWanted }, completion: answers.completion("gone \(round)")))
+            #expect(pool.execute([SQL.query(whoAmI, 1)], isWanted: { true }, completion: answers.completion("behind \(round)")))
+            #expect(bench.run { (try? isAsleep()) == true })
+            #expect(answers.count == 2 * (round - 1))
+            isWanted = false
+            let since = bench.loop.nowNanoseconds
+            #expect(bench.run { answers.count == 2 * round })
+            #expect(bench.loop.nowNanoseconds - since < 800_000_000)
+            #expect(answers.error("gone \(round)") == .cancelled)
+            #expect(try answers.rows("behind \(round)")[0].bool(0, 0))
+            #expect(try !isAsleep())
+        }
+        #expect(pool.metrics.cancelled.value == 5)
+        #expect(pool.state(ofReplica: 0) == .serving)
+        pool.close()
+    }
+
+    @Test func `an answer that was faster than the request to stop it is nobody's loss`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let pool = ReplicaPool(
+            loop: bench.loop, replicas: [configuration(standby)], primary: nil, primaryBudgetPerSecond: 0, lagBoundMilliseconds: 5_000,
+            sessionsPerReplica: 1, probeIntervalMilliseconds: 10)
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving })
+        // Requests to stop reach the server all the time, many of them just after what they were for; only those for whom they were meant fail.
+        var (meant, others) = (0, 0)
+        for number in 0..<60 {
+            #expect(
+                pool.execute([SQL.query(SQL.sleep, Int64(8 + number % 8))], isWanted: { false }, completion: { _ in meant += 1 }))
+            for _ in 0..<3 {
+                #expect(
+                    pool.execute(
+                        [SQL.query(SQL.sleep, 3), SQL.query(whoAmI, 1)], isWanted: { true },
+                        completion: { result in
+                            if case .success = result { others += 1 } else { Issue.record("hit, and not repeated: \(result)") }
+                        }))
+            }
+            #expect(bench.run { meant == number + 1 && others == 3 * (number + 1) })
+        }
+        #expect(pool.metrics.cancelled.value > 10)
+        pool.close()
+    }
 }
