@@ -17,6 +17,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timex.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,14 @@ int64_t sluice_clock_wall_microseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int sluice_clock_synchronised(int64_t *error_microseconds) {
+    struct timex state = {.modes = 0};
+    int code = adjtimex(&state);
+    if (code < 0) return -errno;
+    *error_microseconds = state.maxerror;
+    return code != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
 }
 
 // Returns the address's length, or 0 when the text is no numeric address.

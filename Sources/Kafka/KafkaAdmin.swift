@@ -79,10 +79,7 @@ public enum KafkaAdmin {
         let code = unsafe rd_kafka_metadata(client.raw, 0, nil, &metadata, timeoutMilliseconds)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
         unsafe rd_kafka_metadata_destroy(metadata)
-        guard let text = unsafe rd_kafka_clusterid(client.raw, 1_000) else { return nil }
-        defer { unsafe rd_kafka_mem_free(client.raw, text) }
-        let identity = unsafe String(cString: text)
-        return identity.isEmpty ? nil : identity
+        return identity(client)
     }
 
     /// How many brokers the cluster has now: what a topic's replication can be at most.
@@ -113,6 +110,14 @@ public enum KafkaAdmin {
     }
 
     // MARK: - Parts, on a client
+
+    /// After metadata; nil when the brokers have none.
+    static func identity(_ client: BlockingClient) -> String? {
+        guard let text = unsafe rd_kafka_clusterid(client.raw, 1_000) else { return nil }
+        defer { unsafe rd_kafka_mem_free(client.raw, text) }
+        let identity = unsafe String(cString: text)
+        return identity.isEmpty ? nil : identity
+    }
 
     private static func create(
         _ client: BlockingClient, _ topic: OpaquePointer, _ name: String, _ timeoutMilliseconds: Int32

@@ -9,7 +9,7 @@ struct Sluice: ParsableCommand {
         subcommands: [
             UpCommand.self, DownCommand.self, StatusCommand.self,
             BrokerCommand.self, GatewayCommand.self, WorkerCommand.self,
-            MigrateCommand.self, KeysCommand.self, SubmitCommand.self, DeadCommand.self, AuditCommand.self,
+            MigrateCommand.self, DoctorCommand.self, KeysCommand.self, SubmitCommand.self, DeadCommand.self, AuditCommand.self,
             BenchCommand.self,
         ])
 }

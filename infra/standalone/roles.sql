@@ -16,6 +16,8 @@ SELECT 'CREATE ROLE sluice_gateway LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles
 ALTER ROLE sluice_gateway CONNECTION LIMIT 200 PASSWORD :'sluice_password';
 GRANT pg_read_all_data TO sluice_gateway;
 ALTER ROLE sluice PASSWORD :'sluice_password';
+-- So that `sluice doctor` is told which standby confirms commits, and how far the slots are behind.
+GRANT pg_monitor TO sluice;
 ALTER ROLE sluice_replication PASSWORD :'replication_password';
 
 SELECT 'CREATE DATABASE sluice OWNER sluice' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'sluice') \gexec

@@ -21,6 +21,9 @@ int sluice_eventfd_drain(int descriptor);
 uint64_t sluice_clock_monotonic_nanoseconds(void);
 /// Microseconds since 1970-01-01T00:00:00Z (CLOCK_REALTIME).
 int64_t sluice_clock_wall_microseconds(void);
+/// adjtimex(2), whose structure has bit-fields: 1 when something disciplines the wall clock, 0 when nothing does, -errno.
+/// The kernel's bound of the clock's error goes to the argument.
+int sluice_clock_synchronised(int64_t *_Nonnull error_microseconds);
 
 /// A listening TCP socket, non-blocking, close-on-exec, SO_REUSEADDR, SO_REUSEPORT as asked.
 /// `address` is a numeric IPv4 or IPv6 address. Returns the descriptor or -errno.
