@@ -54,6 +54,10 @@ test-crash: setup  ## the worker killed 30 times at each step of a batch, and at
 	SLUICE_CRASH_ROUNDS=30 $(SWIFT) test --skip-build --filter 'IntegrationTests.WholeSystem/Crashes/.*any step'
 	SLUICE_STORM_ROUNDS=$${ROUNDS:-30} $(SWIFT) test --skip-build --filter IntegrationTests.WholeSystem/Storms
 
+test-controls: setup  ## each guard of the money switched off in turn, in a system of its own: the harness must notice what it guards against
+	$(SWIFT) build --build-tests
+	SLUICE_CONTROLS=1 $(SWIFT) test --skip-build --filter IntegrationTests.WholeSystem/Controls
+
 bench-broker: release bench-peers  ## the broker's latency, throughput, memory and start beside its peers, into .build/bench/broker.json
 	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json --peers .build/peers
 

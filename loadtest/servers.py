@@ -56,7 +56,7 @@ class Server:
 class Database:
     """A PostgreSQL of its own in a folder, and psql sessions to it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, settings=None):
         self.folder = folder / "postgres"
         self.socket = folder / "socket"
         self.log = folder / "postgres.log"
@@ -67,12 +67,20 @@ class Database:
                 shutil.chown(path, "postgres")
         run(*as_postgres(), POSTGRES / "initdb", "-D", self.folder, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C",
             stdout=subprocess.DEVNULL)
-        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in dict(SETTINGS, **(settings or {})).items() for word in ("-c", f"{name}={value}")]
         self.server = Server([POSTGRES / "postgres", "-D", self.folder, "-k", self.socket, *options], self.log, stop=signal.SIGINT,
                              user=as_postgres())
         ready = [POSTGRES / "pg_isready", "-q", "-h", self.socket]
         self.server.wait_for(lambda: subprocess.run(ready).returncode == 0, "PostgreSQL")
         self.postmaster = int((self.folder / "postmaster.pid").read_text().split()[0])
+
+    def drop(self):
+        """Ends it at once: nothing of it is needed any more, so it need not write what it has in memory."""
+        try:
+            os.kill(self.postmaster, signal.SIGQUIT)
+        except ProcessLookupError:
+            pass
+        self.server.end()
 
     def address(self, name):
         return f"host={self.socket} user=postgres dbname={name}"

@@ -1,4 +1,5 @@
 internal import CRdkafka
+internal import Telemetry
 
 /// What became of a produced record; each token gets exactly one.
 public enum DeliveryReport: Equatable, Sendable {
@@ -13,6 +14,9 @@ public enum DeliveryReport: Equatable, Sendable {
     init(_ message: UnsafePointer<rd_kafka_message_t>) {
         switch unsafe rd_kafka_message_status(message) {
         case RD_KAFKA_MSG_STATUS_PERSISTED:
+            self = unsafe .delivered(partition: message.pointee.partition, offset: message.pointee.offset)
+        case RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED where SafetyCatch.acknowledgements.isOff:
+            // Without acknowledgements nothing better is ever known.
             self = unsafe .delivered(partition: message.pointee.partition, offset: message.pointee.offset)
         case RD_KAFKA_MSG_STATUS_NOT_PERSISTED: self = unsafe .notPersisted(KafkaError(message.pointee.err))
         default: self = unsafe .possiblyPersisted(KafkaError(message.pointee.err))

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// What every client of one cluster shares.
 public struct KafkaConfiguration: Sendable {
     /// `host:port`, separated by commas.
@@ -75,9 +77,10 @@ public struct ProducerConfiguration: Sendable {
     }
 
     var settings: [(String, String)] {
-        base.settings + [
-            ("acks", "all"),
-            ("enable.idempotence", "true"),
+        let isAcknowledged = !SafetyCatch.acknowledgements.isOff
+        return base.settings + [
+            ("acks", isAcknowledged ? "all" : "0"),
+            ("enable.idempotence", isAcknowledged ? "true" : "false"),
             ("linger.ms", String(lingerMilliseconds)),
             ("compression.type", compression.rawValue),
             ("message.timeout.ms", isOrdered ? "0" : String(deliveryTimeoutMilliseconds)),
@@ -86,7 +89,7 @@ public struct ProducerConfiguration: Sendable {
             ("queue.buffering.max.messages", String(queueMessagesMax + reportsPerTurnMax)),
             ("queue.buffering.max.kbytes", String(queueKilobytesMax)),
             // A record that is refused for good would leave a gap behind it: the client turns fatal instead.
-        ] + (isOrdered ? [("enable.gapless.guarantee", "true")] : [])
+        ] + (isOrdered && isAcknowledged ? [("enable.gapless.guarantee", "true")] : [])
     }
 
     /// Of what the operator sets, all that does not break the order that is asked for.

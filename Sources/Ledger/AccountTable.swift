@@ -63,6 +63,11 @@ struct AccountTable {
         slots[index].storedRevision = slots[index].account.revision
     }
 
+    /// Removes an account.
+    mutating func forget(_ key: AccountKey) {
+        if let index = indexes[key] { remove(at: index) }
+    }
+
     /// Removes accounts, those used longest ago by preference, until at most `limit` are left. At most
     /// `candidatesMax` slots are looked at for each removal.
     mutating func shrink(to limit: Int) {

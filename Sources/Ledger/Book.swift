@@ -2,8 +2,10 @@
 ///
 /// Pure: no clock, no storage. The owner teaches it every account and every earlier decision that a batch depends on
 /// (`learn`), has each command decided (`decide`), and stores the `effects`, all or nothing. When storing fails, what
-/// the book knows may be wrong: it is thrown away and learned anew. (A failure that says nothing about the data, a lost
-/// connection say, needs no new decision: the same effects are stored again.)
+/// the book knows may be wrong: it is thrown away and learned anew, or only what the batch touched is (`abandon`).
+///
+/// A payment's id need not be looked up before: storage keeps ids unique and refuses a batch that repeats one, which is then
+/// abandoned, learned in full and decided again. What is remembered of earlier batches makes that rare.
 ///
 /// One thread's. Deciding a command costs a few dictionary look-ups; nothing here blocks.
 public struct Book {
@@ -36,12 +38,18 @@ public struct Book {
     /// Known to be absent, until the batch ends.
     private var absent: Set<AccountKey> = []
     private var decided: [OperationID: Fingerprint] = [:]
+    /// Of batches before, as far as they are remembered.
+    private var recent: RecentIDs
     /// The slots the batch changed or opened, each once, in the order of the first change.
     private var touched: [Int] = []
     var payments = PaymentTable()
     private var movements: [Movement] = []
 
-    public init() {}
+    /// - Parameter recentIDsMax: ids of earlier batches that are remembered at most, about 64 bytes each.
+    public init(recentIDsMax: Int = 0) { recent = RecentIDs(limit: recentIDsMax) }
+
+    /// True when an id is known to be decided, in this batch or before it. False says nothing.
+    public func remembers(_ id: OperationID) -> Bool { decided[id] != nil || recent[id] != nil }
 
     /// How many accounts it holds in memory, those known to be absent included.
     public var accountsKnown: Int { table.count + absent.count }
@@ -84,10 +92,11 @@ public struct Book {
     /// - Parameters:
     ///   - now: the decision's time; never before an earlier one of the same partition.
     ///   - newAccountNumber: the number an account gets if this command opens one.
-    /// - Precondition: every account of the envelope was learned, and every id that was decided in an earlier batch; for a change of
-    ///   a payment the payment and its accounts; the command is one that the door lets in (its documented ranges).
+    /// - Precondition: every account of the envelope was learned, and every id that was decided in an earlier batch, but for payments'
+    ///   ids that storage holds unique; for a change of a payment the payment and its accounts; the command is one that the door lets
+    ///   in (its documented ranges).
     public mutating func decide(_ envelope: Envelope, at now: Timestamp, newAccountNumber: Int64) -> Outcome {
-        if let fingerprint = decided[envelope.id] {
+        if let fingerprint = decided[envelope.id] ?? recent[envelope.id] {
             return fingerprint == envelope.fingerprint ? .repeated : .keyReused
         }
         decided[envelope.id] = envelope.fingerprint
@@ -125,6 +134,19 @@ public struct Book {
     /// accounts are known.
     public mutating func commit() {
         for index in touched { table.settle(index) }
+        for (id, fingerprint) in decided { recent.insert(id, fingerprint) }
+        endBatch()
+    }
+
+    /// The batch is not stored, and storage is as it was before it: what it changed or opened is forgotten, and learned anew for the
+    /// next try.
+    public mutating func abandon() {
+        // By their keys: a slot moves when another is given up.
+        for key in touched.map({ table.slots[$0].account.key }) { table.forget(key) }
+        endBatch()
+    }
+
+    private mutating func endBatch() {
         absent.removeAll(keepingCapacity: true)
         decided.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)

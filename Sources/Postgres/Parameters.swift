@@ -76,6 +76,11 @@ public struct Parameters: Sendable {
         append(array.element.array) { array.encode(into: &$0) }
     }
 
+    /// An array, or NULL in place of one that holds no value: `unnest` then makes its column NULL without going through it.
+    public mutating func append(orNull array: PostgresArray) {
+        if array.isAllNull { appendNull(array.element.array) } else { append(array) }
+    }
+
     mutating func append(_ type: PostgresType, _ encode: (inout [UInt8]) -> Void) {
         let start = buffer.count
         encode(&buffer)
@@ -99,6 +104,11 @@ extension [UInt8] {
     /// Appends an integer most significant byte first, as one copy.
     mutating func append(integer value: some FixedWidthInteger) {
         unsafe Swift.withUnsafeBytes(of: value.bigEndian) { bytes in unsafe append(contentsOf: bytes) }
+    }
+
+    /// Appends the bytes of words as they are in memory, as one copy.
+    mutating func append(words: some BitwiseCopyable) {
+        unsafe Swift.withUnsafeBytes(of: words) { bytes in unsafe append(contentsOf: bytes) }
     }
 
     /// Overwrites 4 bytes with an integer, most significant first.

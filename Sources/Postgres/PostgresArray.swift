@@ -7,7 +7,8 @@ internal import Bytes
 public struct PostgresArray: Sendable {
     public let element: PostgresType
     public private(set) var count = 0
-    private var hasNull = false
+    private var nullCount = 0
+    private var hasNull: Bool { nullCount > 0 }
     private var bytes: [UInt8] = []
 
     public init(of element: PostgresType) {
@@ -15,10 +16,13 @@ public struct PostgresArray: Sendable {
         self.element = element
     }
 
+    /// True when it holds no value.
+    public var isAllNull: Bool { nullCount == count }
+
     /// Forgets the elements and keeps the memory.
     public mutating func removeAll() {
         count = 0
-        hasNull = false
+        nullCount = 0
         bytes.removeAll(keepingCapacity: true)
     }
 
@@ -33,9 +37,12 @@ public struct PostgresArray: Sendable {
     }
 
     public mutating func append(uuid high: UInt64, low: UInt64) {
-        begin(.uuid, length: 16)
-        bytes.append(integer: high)
-        bytes.append(integer: low)
+        count(.uuid)
+        bytes.append(
+            words: (
+                UInt32(16).bigEndian, UInt32(truncatingIfNeeded: high >> 32).bigEndian, UInt32(truncatingIfNeeded: high).bigEndian,
+                UInt32(truncatingIfNeeded: low >> 32).bigEndian, UInt32(truncatingIfNeeded: low).bigEndian
+            ))
     }
 
     public mutating func append(text value: String) {
@@ -68,7 +75,16 @@ public struct PostgresArray: Sendable {
 
     public mutating func appendNull() {
         begin(element, length: -1)
-        hasNull = true
+        nullCount += 1
+    }
+
+    private mutating func append(_ type: PostgresType, _ value: Int64) {
+        count(type)
+        // One append each: this is done some thirty times for a payment.
+        bytes.append(
+            words: (
+                UInt32(8).bigEndian, UInt32(truncatingIfNeeded: value >> 32).bigEndian, UInt32(truncatingIfNeeded: value).bigEndian
+            ))
     }
 
     private mutating func append(_ type: PostgresType, _ value: some FixedWidthInteger) {
@@ -76,9 +92,13 @@ public struct PostgresArray: Sendable {
         bytes.append(integer: value)
     }
 
-    private mutating func begin(_ type: PostgresType, length: Int) {
+    private mutating func count(_ type: PostgresType) {
         precondition(type == element, "an array holds one type")
         count += 1
+    }
+
+    private mutating func begin(_ type: PostgresType, length: Int) {
+        count(type)
         bytes.append(integer: Int32(length))
     }
 

@@ -74,9 +74,9 @@ enum AccountQueries {
         """
         WITH opened AS (
             INSERT INTO sluice.account (number, tenant_id, id, currency, kind, overdraft_limit, flags, posted, held, sequence, revision,
-                opened_at, changed_at)
-            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::smallint[],
-                $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[])
+                opened_at, changed_at, spare)
+            SELECT k.*, repeat(' ', 128) FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::bigint[],
+                $7::smallint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[]) AS k
             ON CONFLICT DO NOTHING RETURNING 1)
         SELECT sluice.expect((SELECT count(*) FROM opened), $14::bigint, 'accounts opened')
         """)
@@ -86,12 +86,11 @@ enum AccountQueries {
         """
         WITH changed AS (
             UPDATE sluice.account a
-            SET overdraft_limit = k.overdraft_limit, flags = k.flags, posted = k.posted, held = k.held, sequence = k.sequence,
-                revision = k.revision, changed_at = k.changed_at
-            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                $9::timestamptz[])
-                AS k (number, expected_revision, overdraft_limit, flags, posted, held, sequence, revision, changed_at)
-            WHERE a.number = k.number AND a.revision = k.expected_revision
+            SET overdraft_limit = ($3::bigint[])[k.i], flags = ($4::smallint[])[k.i], posted = ($5::bigint[])[k.i],
+                held = ($6::bigint[])[k.i], sequence = ($7::bigint[])[k.i], revision = ($8::bigint[])[k.i],
+                changed_at = ($9::timestamptz[])[k.i], spare = NULL
+            FROM unnest($1::bigint[]) WITH ORDINALITY AS k (number, i)
+            WHERE a.number = k.number AND a.revision = ($2::bigint[])[k.i]
             RETURNING 1)
         SELECT sluice.expect((SELECT count(*) FROM changed), $10::bigint, 'accounts changed')
         """)

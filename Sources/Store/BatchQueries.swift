@@ -99,6 +99,9 @@ public struct StoredBatch: Sendable {
     public var operations: [Operation] = []
     public var conflicts: [Conflict] = []
     public var deadLetters: [DeadLetter] = []
+    /// Whether it was asked before that its payments' ids are new. Where it was not, the ledger refuses those that are not
+    /// (`isRefusalOfOldIDs`).
+    public var isNewKnown = true
 
     public init(logIncarnation: String) { self.logIncarnation = logIncarnation }
 
@@ -111,6 +114,7 @@ public struct StoredBatch: Sendable {
         var queries = [PartitionQueries.advance(advances)]
         if !effects.opened.isEmpty { queries.append(AccountQueries.insert(effects.opened)) }
         if !effects.changed.isEmpty { queries.append(AccountQueries.update(effects.changed)) }
+        if !isNewKnown, !effects.payments.isEmpty { queries.append(PaymentQueries.expectNew(effects)) }
         queries += PaymentQueries.insert(effects, at: paymentPositions)
         if !effects.changedPayments.isEmpty { queries.append(PaymentQueries.update(effects.changedPayments)) }
         if !effects.movements.isEmpty { queries.append(PaymentQueries.insertMovements(effects)) }
@@ -118,5 +122,12 @@ public struct StoredBatch: Sendable {
         if !conflicts.isEmpty { queries.append(JournalQueries.insert(conflicts, logIncarnation: logIncarnation)) }
         if !deadLetters.isEmpty { queries.append(JournalQueries.insert(deadLetters, logIncarnation: logIncarnation)) }
         return queries
+    }
+
+    /// Whether a batch was refused because an id of it had been decided before: nothing of it was stored.
+    public static func isRefusalOfOldIDs(_ error: PostgresError) -> Bool {
+        guard case .serverError(let state, let message, _) = error else { return false }
+        // The words of the message are in the server's language; the name of the key is not.
+        return state == PaymentQueries.oldIDState || (state == "23505" && message.contains("payment_pkey"))
     }
 }

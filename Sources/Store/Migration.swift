@@ -19,5 +19,6 @@ public struct Migration: Sendable {
             number: 4, name: "dead-letter-replay", sql: String(decoding: PackageResources._04_dead_letter_replay_sql, as: UTF8.self)),
         Migration(number: 5, name: "events", sql: String(decoding: PackageResources._05_events_sql, as: UTF8.self)),
         Migration(number: 6, name: "key-scopes", sql: String(decoding: PackageResources._06_key_scopes_sql, as: UTF8.self)),
+        Migration(number: 7, name: "batches", sql: String(decoding: PackageResources._07_batches_sql, as: UTF8.self)),
     ]
 }

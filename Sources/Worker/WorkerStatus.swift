@@ -26,6 +26,7 @@ final class WorkerStatus: Sendable {
     let deadLetters = Counter()
     let batches = Counter()
     let batchFailures = Counter()
+    let batchesDecidedAgain = Counter()
     let batchDuration = DurationHistogram()
     /// From the gateway's acceptance to the commit.
     let settleDuration = DurationHistogram()
@@ -45,6 +46,9 @@ final class WorkerStatus: Sendable {
         count("sluice_worker_dead_letters_total", "Records that could not be read or applied.", deadLetters)
         count("sluice_worker_batches_total", "Transactions committed.", batches)
         count("sluice_worker_batch_failures_total", "Batches that failed and were tried again.", batchFailures)
+        count(
+            "sluice_worker_batches_decided_again_total", "Batches with an id that had been decided before and was not in memory.",
+            batchesDecidedAgain)
         count("sluice_worker_publish_failures_total", "Values or replies that Redis did not take.", publisherFailures)
         count("sluice_worker_replies_total", "Outcomes told to waiting gateways.", repliesTold)
         if let eventsRelayed, let relayFailures {

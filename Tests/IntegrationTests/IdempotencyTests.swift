@@ -109,6 +109,43 @@ extension WholeSystem {
             }
         }
 
+        /// A worker remembers ids of its own time only, and asks for a while; then it relies on the ledger's keys.
+        @Test func `a command that stands in the log again long after it was decided counts once, whether or not it is asked for`() throws {
+            let scene = try Scene()
+            let system = scene.system
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let id = try #require(try scene.client.pay(5, from: world, to: shop).json.id.string)
+            try system.kill9("worker-1")
+            // Each is a batch of its own in which nothing old is found.
+            for _ in 0..<24 { #expect(try scene.client.pay(1, from: world, to: shop).status == 201) }
+            let records = try LogReader(system).records()
+            let payment = try #require(records.first { $0.headers["id"] == id })
+            let opening = try #require(records.first { $0.value.contains("open_account") && $0.value.contains(shop) })
+            // The payment again; and another under the id that opened an account.
+            let before = try decidedAgain(system)
+            try payment.produce(system)
+            #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
+            #expect(try decidedAgain(system) == before + 1)
+            for _ in 0..<24 { #expect(try scene.client.pay(1, from: world, to: shop).status == 201) }
+            var headers = payment.headers
+            headers["id"] = opening.headers["id"]
+            try payment.produce(under: headers, system)
+            #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
+            #expect(try decidedAgain(system) == before + 2)
+            let tables = LedgerTables(system: system)
+            #expect(try tables.movements(to: shop) == (51, 55))
+            let conflicts = "SELECT count(*) FROM sluice.key_conflict WHERE replace(operation_id::text, '-', '') = "
+            #expect(try tables.count(conflicts + "'\(opening.headers["id"] ?? "")'") == 1)
+            try expectLedgerIsSound(system)
+        }
+
+        private func decidedAgain(_ system: SystemUnderTest) throws -> Int {
+            let page = try APIClient(system.admin("worker-1"), key: nil).get("/metrics").text
+            let line = page.split(separator: "\n").first { $0.hasPrefix("sluice_worker_batches_decided_again_total ") }
+            return try #require(line.flatMap { Int($0.split(separator: " ")[1]) })
+        }
+
         @Test func `a decline is final under its key, also when the money has come meanwhile`() throws {
             let scene = try Scene()
             let world = try scene.world()

@@ -58,6 +58,19 @@ struct LogReader {
         let key: String
         let value: String
         let headers: [String: String]
+
+        /// Puts it into the log once more, under its own headers or others.
+        func produce(under others: [String: String]? = nil, _ system: SystemUnderTest) throws {
+            let fields = (others ?? headers).map { "-H '\($0.key)=\($0.value)'" }.joined(separator: " ")
+            let result = try run(
+                "/bin/sh",
+                [
+                    "-c",
+                    "printf %s '\(value)' | kcat -P -b \(system.settings["SLUICE_KAFKA"] ?? "") -t payments.commands -p \(partition) "
+                        + "-k \(key) \(fields)",
+                ])
+            guard result.code == 0 else { throw SystemUnderTest.Failure(description: "kcat: \(result.errors)") }
+        }
     }
 
     private let brokers: String

@@ -100,6 +100,12 @@ final class PaymentLoad: Sendable {
         try expectLedgerIsSound(system, sourceLocation: sourceLocation)
     }
 
+    /// Payments that were acknowledged and are not in the ledger.
+    func missing(_ system: SystemUnderTest) throws -> Set<String> {
+        let known = try LedgerTables(system: system).statuses(creditedTo: credit)
+        return Set(state.withLock { $0.acknowledged.map(\.id) }).subtracting(known.keys)
+    }
+
     /// Ends the clients without judging anything; for a test that has failed already.
     func stop() {
         state.withLock { $0.isStopping = true }

@@ -48,6 +48,7 @@ extension WholeSystem {
             try life.finish(system)
             try scene.load.finish(system)
             let contradictions = try witness.contradictions(system)
+            #expect(witness.changeCount > 0 && witness.acceptedCount > 0, "no capture, refund or 202 was there to be compared")
             #expect(contradictions.isEmpty, "\(contradictions.count): \(contradictions.prefix(3))")
             let events = try EventLog.expectComplete(system)
             #expect(try events.gaps(of: [scene.load.credit, witness.shop, scene.scene.id("world")], LedgerTables(system: system)) == [])
@@ -87,7 +88,7 @@ extension WholeSystem {
         private func witness(_ scene: LoadedScene) throws -> Witness {
             let shop = try scene.scene.open("seen")
             let poor = try (0..<3).map { try scene.scene.funded("poor-\($0)", $0 == 0 ? 40 : 1_000_000) }
-            return try Witness(scene.system, poor: poor, shop: shop)
+            return try Witness(scene.system, poor: poor, holder: try scene.scene.funded("seen-holder", 1_000_000), shop: shop)
         }
     }
 }

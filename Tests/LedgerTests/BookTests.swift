@@ -95,6 +95,37 @@ import Testing
         #expect(book.decide(1, F.pay("a", "b", 1)).payment?.status == .settled)
     }
 
+    @Test func `ids are remembered from batch to batch, within a bound, and those decided last`() {
+        var book = Book(recentIDsMax: 20)
+        book.learn(F.account("a", number: 1))
+        book.learn(F.account("b", number: 2))
+        for number: UInt64 in 1...100 {
+            _ = book.decide(number, F.pay("a", "b", 1))
+            book.commit()
+        }
+        let remembered = (1...100).filter { book.remembers(OperationID(high: 0, low: $0)) }
+        #expect(remembered.count <= 20 && remembered.count >= 10 && remembered.last == 100)
+        #expect(remembered.first == 101 - UInt64(remembered.count), "they are the last ones")
+        #expect(book.decide(95, F.pay("a", "b", 1)) == .repeated)
+        #expect(book.decide(96, F.pay("a", "b", 2), fingerprint: 1) == .keyReused)
+        #expect(book.effects.payments.isEmpty)
+    }
+
+    @Test func `an abandoned batch leaves nothing behind: what it touched is learned anew, and its ids are free`() {
+        var book = Book(recentIDsMax: 20)
+        for (number, name) in ["a", "b", "c"].enumerated() { book.learn(F.account(name, number: Int64(number + 1))) }
+        book.learnAbsent(F.key("d"))
+        _ = book.decide(1, F.open("d"))
+        _ = book.decide(2, F.pay("a", "d", 5))
+        book.abandon()
+        #expect(!book.knows(F.key("a")) && !book.knows(F.key("d")) && book.knows(F.key("b")) && book.knows(F.key("c")))
+        #expect(book.account(F.key("b")) == F.account("b", number: 2) && book.account(F.key("c")) == F.account("c", number: 3))
+        #expect(book.effects.opened.isEmpty && book.effects.changed.isEmpty && book.effects.movements.isEmpty)
+        #expect(!book.remembers(OperationID(high: 0, low: 2)))
+        book.learn(F.account("a", number: 1))
+        #expect(book.decide(2, F.pay("a", "b", 5)).payment?.debitResult?.postedAfter == 995)
+    }
+
     @Test func `a repeated id is told again and the same id for another request moves nothing`() {
         var book = Book()
         book.learn(F.account("a", number: 1))

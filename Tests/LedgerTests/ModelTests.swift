@@ -34,7 +34,7 @@ import Testing
             + PaymentChange.Kind.allCases.map { "\($0.name)" }
             + [
                 "settled", "authorized", "opened", "exists", "frozen", "closed", "repeated", "reused", "stale owner refused", "lost",
-                "forgot", "changed where it was decided",
+                "forgot", "changed where it was decided", "abandoned", "remembered",
             ]
         #expect(Set(expected).subtracting(coverage).isEmpty)
     }
@@ -48,8 +48,10 @@ private struct ModelRun {
     private let expected: [ReferenceLedger.Verdict]
     private let reference: ReferenceLedger
     private var storage: SimulatedStorage
-    private var book = Book()
+    private var book = Self.emptyBook
     private var random: SplitMix
+    /// Too few to remember a whole log.
+    private static var emptyBook: Book { Book(recentIDsMax: 16) }
 
     init(seed: UInt64, commands: Int) {
         self.seed = seed
@@ -65,20 +67,34 @@ private struct ModelRun {
     mutating func play() -> String? {
         var next = 0
         var stale: (end: Int, effects: Book.Effects)?
+        var wasRefused = false
         while next < world.log.count {
             let end = min(next + 1 + random.below(random.chance(50) ? 4 : 40), world.log.count)
             var operations: [SimulatedStorage.Operation] = []
-            teach(next..<end)
+            // As a worker that leaves it to storage to know payments' ids.
+            let isAsked = wasRefused || random.chance(50)
+            wasRefused = false
+            teach(next..<end, asksForPayments: isAsked)
+            let covered = coverage
+            var fault: String?
             for index in next..<end {
-                if let fault = decide(index, &operations) { return fault }
+                let found = decide(index, &operations)
+                fault = fault ?? found
             }
             let effects = book.effects
+            if !isAsked, isTaken(effects, operations) {
+                book.abandon()
+                coverage = covered.union(["abandoned"])
+                wasRefused = true
+                continue
+            }
+            if let fault { return fault }
             if random.chance(15) {
                 // The worker dies before it stores, and another starts with nothing; what the dead one had decided
                 // arrives at the storage after the other has stored the same commands.
                 coverage.insert("lost")
                 stale = (end, effects)
-                book = Book()
+                book = Self.emptyBook
                 continue
             }
             do { try storage.store(effects, operations: operations) } catch { return "batch \(next)..<\(end) was refused: \(error)" }
@@ -89,7 +105,7 @@ private struct ModelRun {
             next = end
             if random.chance(10) {
                 // It dies after storing and before it knows.
-                book = Book()
+                book = Self.emptyBook
             } else {
                 book.commit()
                 if random.chance(20) {
@@ -99,6 +115,12 @@ private struct ModelRun {
             }
         }
         return compare()
+    }
+
+    private func isTaken(_ effects: Book.Effects, _ operations: [SimulatedStorage.Operation]) -> Bool {
+        var copy = storage
+        do { try copy.store(effects, operations: operations) } catch { return error == .idTaken }
+        return false
     }
 
     /// Storage must refuse what it has in other batches already, by the revisions alone when an account changed.
@@ -115,10 +137,15 @@ private struct ModelRun {
     }
 
     /// Teaches what the commands depend on and the book does not know, as a worker does.
-    private mutating func teach(_ range: Range<Int>) {
+    private mutating func teach(_ range: Range<Int>, asksForPayments: Bool) {
         for index in range {
             let envelope = world.log[index].envelope
-            if let fingerprint = storage.decisions[envelope.id] { book.learn(PriorDecision(fingerprint: fingerprint), of: envelope.id) }
+            var isAsked = asksForPayments
+            if case .pay = envelope.command {} else { isAsked = true }
+            if book.remembers(envelope.id) { coverage.insert("remembered") }
+            if isAsked, !book.remembers(envelope.id), let fingerprint = storage.decisions[envelope.id] {
+                book.learn(PriorDecision(fingerprint: fingerprint), of: envelope.id)
+            }
             if case .changePayment(let change) = envelope.command, let payment = storage.payments[change.payment] {
                 book.learn(payment)
                 for account in [payment.request.debit, payment.request.credit] {

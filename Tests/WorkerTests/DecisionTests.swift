@@ -53,6 +53,22 @@ import Wire
         #expect(Questions(Batch(records: [command(5, pay(7), offset: 4)], isRepublished: false), knownTo: book).accounts.isEmpty)
     }
 
+    @Test func `payments' ids need not be asked for, those of other commands are, and what is remembered is asked for by nobody`() {
+        var book = Book(recentIDsMax: 100)
+        book.learn(
+            Account(
+                key: AccountKey(tenant: tenant, account: AccountID("world")!), number: 1, currency: euro, kind: .external,
+                overdraftLimit: 0, openedAt: clock, changedAt: clock))
+        let records = [command(1, open("a"), offset: 0), command(2, pay(5), offset: 1), command(3, open("b"), offset: 2)]
+        let batch = Batch(records: records, isRepublished: false)
+        #expect(Questions(batch, knownTo: book, asksForPayments: false).ids.map(\.low) == [1, 3])
+        #expect(Questions(batch, knownTo: book, asksForPayments: true).ids.map(\.low) == [1, 2, 3])
+        _ = decide(Array(records.prefix(2)), &book)
+        book.commit()
+        #expect(Questions(batch, knownTo: book, asksForPayments: true).ids.map(\.low) == [3])
+        #expect(decide([records[1]], &book).retellings.map(\.id.low) == [2])
+    }
+
     @Test func `every record of a batch has exactly one outcome that is stored`() {
         var book = Book()
         let unreadable = LogRecord(

@@ -15,9 +15,9 @@ BEGIN
     IF debit_row.posted - debit_row.held - minor_units < -debit_row.overdraft_limit THEN
         RETURN false;
     END IF;
-    UPDATE sluice.account SET posted = posted - minor_units, sequence = sequence + 1, revision = revision + 1, changed_at = now()
+    UPDATE sluice.account SET posted = posted - minor_units, sequence = sequence + 1, revision = revision + 1, changed_at = now(), spare = NULL
         WHERE number = debit_row.number;
-    UPDATE sluice.account SET posted = posted + minor_units, sequence = sequence + 1, revision = revision + 1, changed_at = now()
+    UPDATE sluice.account SET posted = posted + minor_units, sequence = sequence + 1, revision = revision + 1, changed_at = now(), spare = NULL
         WHERE number = credit_row.number;
     INSERT INTO sluice.payment (id, tenant_id, fingerprint, debit, credit, amount, currency, status, accepted_at, decided_at, revision,
             debit_account, debit_sequence, log_partition, log_offset)
@@ -68,6 +68,6 @@ BEGIN
         SELECT i.id, i.debit, i.credit, 1, d.sequence, c.sequence, 0, 0, d.sequence, c.sequence, now()
         FROM input i JOIN placed d ON d.position = i.position AND d.amount < 0 JOIN placed c ON c.position = i.position AND c.amount > 0)
     UPDATE sluice.account a SET posted = a.posted + n.amount, sequence = a.sequence + n.entries, revision = a.revision + n.entries,
-        changed_at = now()
+        changed_at = now(), spare = NULL
     FROM netted n WHERE a.number = n.account;
 END $$;

@@ -1,0 +1,118 @@
+internal import Ledger
+internal import Loop
+internal import Postgres
+internal import Store
+internal import Telemetry
+internal import Wire
+
+/// A batch: what it depends on is learned, it is decided and stored, and then told.
+extension WorkerLoop {
+    func process() {
+        guard let batch = machine.batch else { return }
+        let start = loop.nowNanoseconds
+        batchStart = start
+        let questions = Questions(batch, knownTo: book, asksForPayments: batchesToLookUp > 0)
+        var queries: [Query] = []
+        if !questions.ids.isEmpty { queries.append(LearnQueries.priorDecisions(of: questions.ids)) }
+        if !questions.accounts.isEmpty { queries.append(LearnQueries.accounts(questions.accounts)) }
+        if questions.numbers > 0 { queries.append(LearnQueries.accountNumbers(questions.numbers)) }
+        if !questions.payments.isEmpty {
+            queries.append(LearnQueries.payments(questions.payments))
+            queries.append(LearnQueries.accounts(ofPayments: questions.payments))
+        }
+        guard !queries.isEmpty else { return decide(batch, questions, Answers(), start) }
+        ask(queries) { [unowned self] rows in
+            var answers = Answers()
+            var rows = rows.makeIterator()
+            if !questions.ids.isEmpty, let found = rows.next() { answers.priorDecisions = LearnQueries.priorDecisions(found) }
+            if !questions.accounts.isEmpty, let found = rows.next() {
+                answers.accounts = (0..<found.count).map { AccountColumns.account(found, $0) }
+            }
+            if questions.numbers > 0, let found = rows.next() { answers.numbers = (0..<found.count).map { found.int64($0, 0) } }
+            if !questions.payments.isEmpty, let payments = rows.next(), let accounts = rows.next() {
+                answers.payments = (0..<payments.count).map { PaymentColumns.payment(payments, $0) }
+                answers.accounts += (0..<accounts.count).map { AccountColumns.account(accounts, $0) }
+            }
+            FailPoint.learned.hit()
+            // The partitions may have been revoked meanwhile: what is not decided is not lost, its next owner reads it.
+            guard machine.phase == .processing, !isRevoking else { return machine.abandoned() }
+            decide(batch, questions, answers, start)
+        }
+    }
+
+    private func decide(_ batch: Batch, _ questions: Questions, _ answers: Answers, _ start: UInt64) {
+        if questions.asksForPayments {
+            batchesToLookUp = answers.priorDecisions.isEmpty ? batchesToLookUp - 1 : options.limits.lookedUpBatches
+        }
+        let clock = Timestamp(microseconds: Clock.wallMicroseconds)
+        var decision = Decision.decide(
+            batch, with: &book, answers: answers, questions: questions, clock: clock,
+            lastDecidedAt: { [machine] in machine.partitions[$0]?.lastDecidedAt ?? clock }, logIncarnation: machine.logIncarnation)
+        decision.stored.advances = machine.advances(decidedAt: clock)
+        let decided = decision
+        FailPoint.decided.hit()
+        failTimer = FailPoint.sent.afterTurn(loop)
+        ask(
+            decided.stored.queries, refused: { [unowned self] in isRepeat($0, decided) },
+            answered: { [unowned self] _ in stored(batch, decided, start) })
+    }
+
+    /// Ids of the batch were decided before, and nobody had asked: it is decided again, and now it is asked.
+    private func isRepeat(_ error: PostgresError, _ decision: Decision) -> Bool {
+        guard !decision.stored.isNewKnown, StoredBatch.isRefusalOfOldIDs(error) else { return false }
+        status.batchesDecidedAgain.add()
+        book.abandon()
+        batchesToLookUp = options.limits.lookedUpBatches
+        machine.abandoned()
+        return true
+    }
+
+    private func stored(_ batch: Batch, _ decision: Decision, _ start: UInt64) {
+        FailPoint.committed.hit()
+        book.commit()
+        book.shrink(to: options.limits.accountsKnownMax)
+        machine.stored(decision.stored.advances)
+        // The next batch is sent before this one is told of: PostgreSQL stores it meanwhile.
+        pump()
+        count(decision, start)
+        let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
+        publisher.publish(
+            accounts: changed, tellings: decision.tellings,
+            payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
+            deadLetters: decision.deadLetters, reach: batch.reach)
+        FailPoint.published.hit()
+        relay(decision.events, reach: batch.reach)
+        relayFailTimer = FailPoint.relayed.afterTurn(loop)
+        retell(decision.retellings)
+    }
+
+    /// Tells the outcomes of commands that had been decided before. Best effort: who is not told reads at its deadline.
+    private func retell(_ retellings: [(id: OperationID, replyTo: String?)]) {
+        let waiting = retellings.filter { $0.replyTo != nil }
+        guard !waiting.isEmpty else { return }
+        // One command may have come several times, each time from another gateway's thread: each is told.
+        let ids = Set(waiting.map(\.id))
+        recall(Array(ids)) { [unowned self] recalled in
+            guard let recalled else { return }
+            let outcomes = Dictionary(recalled.outcomes.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+            let tellings = waiting.compactMap { waiter in outcomes[waiter.id].map { $0.telling(to: waiter.replyTo) } }
+            publisher.publish(accounts: [], tellings: tellings, payments: [], deadLetters: [], reach: [:])
+        }
+    }
+
+    private func count(_ decision: Decision, _ start: UInt64) {
+        status.batches.add()
+        status.batchDuration.record(microseconds: (loop.nowNanoseconds - start) / 1_000)
+        status.settled.add(UInt64(decision.settledCount))
+        status.declined.add(UInt64(decision.declinedCount))
+        status.accountsOpened.add(UInt64(decision.stored.effects.opened.count))
+        status.repeated.add(UInt64(decision.retellings.count))
+        status.conflicts.add(UInt64(decision.stored.conflicts.count))
+        status.deadLetters.add(UInt64(decision.stored.deadLetters.count))
+        let now = Clock.wallMicroseconds
+        status.changes.add(UInt64(decision.changedCount))
+        for payment in decision.stored.effects.payments.map(\.payment) {
+            status.settleDuration.record(microseconds: UInt64(max(0, now - payment.acceptedAt.microseconds)))
+        }
+    }
+}
