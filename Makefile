@@ -38,6 +38,10 @@ test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile; n
 test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
 	infra/test-edge .build/release/sluice
 
+test-live: release  ## the live page in a headless browser: narrow and wide, light and dark; its screenshots go to .build/live
+	@command -v chromium >/dev/null || $(AS_ROOT) apt-get -qq -y --no-install-recommends install chromium
+	infra/test-live .build/release/sluice
+
 test-api: release  ## requests made from docs/openapi.yaml, three minutes of them, at least 1,000, all of schemathesis's checks
 	infra/test-api .build/release/sluice --seconds 180 --least 1000
 

@@ -105,7 +105,9 @@ let package = Package(
         module("Kafka", ["Loop", "Bytes", "Telemetry", "CRdkafka", "CKafka", "CSystem"]),
 
         // The server side of HTTP on a loop
-        module("Server", ["Loop", "HTTP1", "Bytes", "Telemetry"]),
+        .target(
+            name: "Server", dependencies: ["Loop", "HTTP1", "Bytes", "Telemetry"], path: "Sources/Server",
+            resources: ["live.html", "live.css", "live.js"].map { .embedInCode("Live/\($0)") }, swiftSettings: serving),
 
         // What gateway and worker must agree on
         .target(

@@ -97,6 +97,20 @@ int sluice_socket_listen_tcp(const char *address, uint16_t port, int backlog, bo
     return descriptor;
 }
 
+int sluice_socket_try_bind(const char *address, uint16_t port) {
+    struct sockaddr_storage storage;
+    socklen_t length = parse_address(address, port, &storage);
+    if (length == 0) return -EINVAL;
+    int descriptor = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    // Passes over connections that are closing, and over no listener (socket(7)).
+    int on = 1;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) return fail_closing(descriptor);
+    if (bind(descriptor, (struct sockaddr *)&storage, length) < 0) return fail_closing(descriptor);
+    close(descriptor);
+    return 0;
+}
+
 // Returns 0 when the path is too long for a Unix socket (107 bytes on Linux).
 static socklen_t unix_address(const char *path, struct sockaddr_un *out) {
     size_t length = strlen(path);

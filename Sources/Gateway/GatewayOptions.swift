@@ -33,6 +33,8 @@ public struct GatewayOptions: Sendable {
     public var replicas: [PostgresConfiguration]
     public var redis: RedisConfiguration
     public var limits = GatewayLimits()
+    /// The file where `sluice audit` leaves its figures, to be shown with ours; nil for none.
+    public var auditMetrics: String?
 
     public init(
         name: String, admin: SocketAddress, kafka: KafkaConfiguration, primary: PostgresConfiguration, replicas: [PostgresConfiguration],

@@ -25,6 +25,11 @@ public enum GatewayRole {
         var options = options
         let descriptors = Int(clamping: sluice_descriptor_limit_raise())
         if let problem = options.limits.fit(descriptorsMax: descriptors, others: options.otherDescriptors) { return refuse(problem) }
+        do throws(SocketError) {
+            if let listen = options.listen { try Listener.requireFree(listen) }
+        } catch {
+            return refuse("\(error)")
+        }
         let supervisor = Supervisor(options)
         return supervisor.run()
     }
@@ -106,8 +111,11 @@ public enum GatewayRole {
         private func serveAdmin() {
             let page = page()
             let status = shared.status
+            let audit = options.auditMetrics.map { AuditFigures(path: $0) }
             do throws(SocketError) {
-                let admin = try AdminServer(address: options.admin, problems: { status.problems }, metrics: { page.render() })
+                let admin = try AdminServer(
+                    address: options.admin, name: options.name, problems: { status.problems },
+                    metrics: { page.render() + (audit?.text ?? "") })
                 self.admin = admin
                 Log.info(
                     "gateway started", .text("admin", admin.address.description), .text("role", options.role.rawValue),

@@ -35,7 +35,12 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
 public struct SocketError: Error, CustomStringConvertible {
     public let address: SocketAddress
     public let code: CInt
-    public var description: String { "\(address): \(unsafe String(cString: strerror(code)))" }
+    /// Of a taken address also who has it, where the system tells.
+    public var description: String {
+        let text = "\(address): \(unsafe String(cString: strerror(code)))"
+        guard code == EADDRINUSE, let holder = Holder.ofSocket(address) else { return text }
+        return text + ": \(holder) listens there"
+    }
 }
 
 /// A listening socket on a loop.
@@ -60,6 +65,8 @@ public final class Listener {
         loop: EventLoop, address: SocketAddress, reusePort: Bool = false, backlog: CInt = 4096,
         onAccept: @escaping (CInt) -> Void
     ) throws(SocketError) {
+        // A second start would take the name away from whoever listens: its clients would find nobody, or us.
+        if case .unix = address { try Self.requireFree(address) }
         let code: CInt =
             switch address {
             case .tcp(let host, let port): unsafe sluice_socket_listen_tcp(host, port, backlog, reusePort)
@@ -77,6 +84,23 @@ public final class Listener {
         resume = LoopTimer(loop: loop) { [unowned self] in watch?.interest = .read }
         watch = DescriptorWatch(loop: loop, descriptor: code) { [unowned self] _ in accept() }
         watch?.interest = .read
+    }
+
+    /// Throws when somebody listens there. Threads of one process share a port (SO_REUSEPORT), and so would two processes, unseen: a process asks
+    /// before its threads listen.
+    public static func requireFree(_ address: SocketAddress) throws(SocketError) {
+        switch address {
+        case .tcp(_, 0): return
+        case .tcp(let host, let port):
+            let code = unsafe sluice_socket_try_bind(host, port)
+            if code < 0 { throw SocketError(address: address, code: -code) }
+        case .unix(let path):
+            // A socket of a process that died refuses; one that nobody made is not there.
+            var descriptor: CInt = -1
+            let code = unsafe sluice_socket_connect_unix(path, &descriptor)
+            if code == 0 { Descriptors.close(descriptor) }
+            if code == 0 || code == -EAGAIN { throw SocketError(address: address, code: EADDRINUSE) }
+        }
     }
 
     deinit {

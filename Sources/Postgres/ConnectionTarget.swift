@@ -23,6 +23,18 @@ struct ConnectionTarget {
         }
     }
 
+    private static let secrets = ["password", "sslpassword"]
+
+    var hasPassword: Bool { options.contains { Self.secrets.contains($0.keyword) } }
+
+    /// Without the values of secrets.
+    var shown: String {
+        options.map { option in
+            let value = Self.secrets.contains(option.keyword) ? "set" : option.value
+            return "\(option.keyword)=" + (value.isEmpty || value.contains(" ") ? "'\(value)'" : value)
+        }.joined(separator: " ")
+    }
+
     /// How many hosts are named; 1 when the environment or libpq's default says where.
     var hostCount: Int {
         options.filter { $0.keyword == "host" || $0.keyword == "hostaddr" }.map { Self.parts($0.value).count }.max() ?? 1

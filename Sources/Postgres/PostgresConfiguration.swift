@@ -31,6 +31,18 @@ public struct PostgresConfiguration: Sendable {
     /// Throws `.connectFailed` with libpq's words when the connection string cannot be read: for the start of a process.
     public func validate() throws(PostgresError) { _ = try ConnectionTarget(connectionString) }
 
+    /// Whether the string itself has a password, rather than naming a file of them.
+    public var hasPassword: Bool {
+        guard let target = try? ConnectionTarget(connectionString) else { return false }
+        return target.hasPassword
+    }
+
+    /// A connection string as it may be shown: `password=set` in place of the password.
+    public static func withoutPassword(_ connectionString: String) -> String {
+        guard let target = try? ConnectionTarget(connectionString) else { return "no connection string" }
+        return target.shown
+    }
+
     /// What the session runs first on a connection.
     var setUpCommands: [String] {
         (statementTimeoutMilliseconds > 0 ? ["SET statement_timeout = \(statementTimeoutMilliseconds)"] : []) + setUp

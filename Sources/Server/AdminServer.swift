@@ -7,7 +7,8 @@ internal import Synchronization
 /// path is busy, and their cost is not on it.
 ///
 /// `GET /livez` (also `/healthz`): 200 as long as the process runs. `GET /readyz`: 200, or 503 with the reasons.
-/// `GET /metrics`: Prometheus's text format.
+/// `GET /metrics`: Prometheus's text format. `GET /`: a page that shows them as they change, for people; its style and script are served beside
+/// it, and nothing comes from elsewhere. It reads the metrics of the processes that `GET /sources` names: here this one, behind a proxy several.
 public final class AdminServer: Sendable {
     /// Where it listens, with the port the system chose.
     public let address: SocketAddress
@@ -15,17 +16,19 @@ public final class AdminServer: Sendable {
     private let thread: LoopThread
 
     /// - Parameters:
+    ///   - name: what the page calls this process.
     ///   - problems: why the process is not ready, one sentence each; empty when it is. Called on the admin thread.
     ///   - metrics: the page for Prometheus. Called on the admin thread.
     /// - Throws: the address cannot be listened on.
     public init(
-        address: SocketAddress, problems: @escaping @Sendable () -> [String], metrics: @escaping @Sendable () -> String
+        address: SocketAddress, name: String = "this process", problems: @escaping @Sendable () -> [String],
+        metrics: @escaping @Sendable () -> String
     ) throws(SocketError) {
         let stop = Mailbox<Void>(capacity: 1)
         let started = Mailbox<Result<SocketAddress, SocketError>>(capacity: 1)
         self.stop = stop
         thread = LoopThread(name: "admin") { loop in
-            let handler = AdminHandler(problems: problems, metrics: metrics)
+            let handler = AdminHandler(name: name, problems: problems, metrics: metrics)
             do throws(SocketError) {
                 try handler.listen(on: address, loop: loop)
             } catch {
@@ -62,11 +65,13 @@ public final class AdminServer: Sendable {
 }
 
 private final class AdminHandler: RequestHandler {
+    private let name: String
     private let problems: @Sendable () -> [String]
     private let metrics: @Sendable () -> String
     private var server: HTTPServer<AdminHandler>?
 
-    init(problems: @escaping @Sendable () -> [String], metrics: @escaping @Sendable () -> String) {
+    init(name: String, problems: @escaping @Sendable () -> [String], metrics: @escaping @Sendable () -> String) {
+        self.name = name
         self.problems = problems
         self.metrics = metrics
     }
@@ -91,8 +96,16 @@ private final class AdminHandler: RequestHandler {
             respond(ticket, problems.isEmpty ? .ok : .serviceUnavailable, "application/json", Self.readiness(problems))
         } else if path.equals("/metrics") {
             respond(ticket, .ok, "text/plain; version=0.0.4; charset=utf-8", metrics())
+        } else if path.equals("/") {
+            respond(ticket, .ok, "text/html; charset=utf-8", PackageResources.live_html)
+        } else if path.equals("/live.css") {
+            respond(ticket, .ok, "text/css; charset=utf-8", PackageResources.live_css)
+        } else if path.equals("/live.js") {
+            respond(ticket, .ok, "text/javascript; charset=utf-8", PackageResources.live_js)
+        } else if path.equals("/sources") {
+            respond(ticket, .ok, "application/json", "[{\"name\":\(Self.quoted(name)),\"path\":\"metrics\"}]\n")
         } else {
-            respond(ticket, .notFound, "text/plain; charset=utf-8", "there are /livez, /readyz and /metrics\n")
+            respond(ticket, .notFound, "text/plain; charset=utf-8", "there are /, /livez, /readyz and /metrics\n")
         }
     }
 
@@ -102,30 +115,39 @@ private final class AdminHandler: RequestHandler {
     }
 
     private func respond(_ ticket: RequestTicket, _ status: Status, _ contentType: StaticString, _ text: String, allow: Bool = false) {
-        let body: [UInt8] = Array(text.utf8)
+        respond(ticket, status, contentType, Array(text.utf8), allow: allow)
+    }
+
+    private func respond(_ ticket: RequestTicket, _ status: Status, _ contentType: StaticString, _ body: [UInt8], allow: Bool = false) {
         server?.respond(ticket) { rendering, output, date in
             let writer = ResponseWriter(status, rendering)
             writer.begin(&output, date: date)
             writer.field(&output, "Content-Type", contentType)
             writer.field(&output, "Cache-Control", "no-store")
+            writer.field(&output, "X-Content-Type-Options", "nosniff")
+            // The page runs its own script and no other, and is shown in no frame.
+            writer.field(
+                &output, "Content-Security-Policy",
+                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'")
             if allow { writer.field(&output, "Allow", "GET, HEAD") }
             writer.end(&output, body: body.span)
         }
     }
 
     private static func readiness(_ problems: [String]) -> String {
-        let quoted = problems.map { problem in
-            var text = "\""
-            for scalar in problem.unicodeScalars {
-                switch scalar {
-                case "\"", "\\": text += "\\\(scalar)"
-                case _ where scalar.value < 0x20: text += " "
-                default: text.unicodeScalars.append(scalar)
-                }
+        "{\"ready\":\(problems.isEmpty),\"problems\":[\(problems.map(quoted).joined(separator: ","))]}\n"
+    }
+
+    private static func quoted(_ sentence: String) -> String {
+        var text = "\""
+        for scalar in sentence.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": text += "\\\(scalar)"
+            case _ where scalar.value < 0x20: text += " "
+            default: text.unicodeScalars.append(scalar)
             }
-            return text + "\""
         }
-        return "{\"ready\":\(problems.isEmpty),\"problems\":[\(quoted.joined(separator: ","))]}\n"
+        return text + "\""
     }
 }
 

@@ -24,6 +24,7 @@ struct ApplicationPlans: Sendable {
             "SLUICE_DATABASE": database,
             "SLUICE_REPLICAS": replicas.joined(separator: ";"),
             "SLUICE_REDIS": redis,
+            "SLUICE_AUDIT_METRICS": layout.auditMetrics,
         ]
     }
 

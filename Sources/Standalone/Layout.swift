@@ -36,6 +36,8 @@ struct Layout: Sendable, Equatable {
     var redis: String { data + "/redis" }
     var broker: String { data + "/broker" }
     var nginx: String { data + "/nginx" }
+    /// Written by `sluice audit`, shown by the gateways.
+    var auditMetrics: String { data + "/audit.prom" }
     /// Named so that it is found by whoever wants to send the first request.
     var demoKey: String { data + "/demo.key" }
 

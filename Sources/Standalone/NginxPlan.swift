@@ -46,7 +46,25 @@ struct NginxPlan: Sendable {
             "CONNECTIONS": "\(descriptors / 2)",
             "PAYMENTS_SERVERS": servers(payments),
             "INQUIRIES_SERVERS": servers(inquiries),
+            "LIVE_SERVERS": NginxPlan.admins.dropLast().map { "        server \(ports.address($0.port));" }.joined(separator: "\n"),
+            "LIVE_SOURCES": "["
+                + NginxPlan.admins.map { "{\"name\":\"\($0.name)\",\"path\":\"\($0.name)/metrics\"}" }.joined(separator: ",") + "]",
+            "LIVE_METRICS": NginxPlan.admins.map(metricsLocation).joined(separator: "\n"),
         ])
+    }
+
+    /// Whose figures the live page shows; any but the last can serve the page itself.
+    private static let admins: [(name: String, port: PortName)] = [
+        ("gateway-a", .gatewayAAdmin), ("gateway-b", .gatewayBAdmin), ("worker-1", .workerAdmin),
+    ]
+
+    private func metricsLocation(_ name: String, _ port: PortName) -> String {
+        """
+                location = /live/\(name)/metrics {
+                    access_log off;
+                    proxy_pass http://\(ports.address(port))/metrics;
+                }
+        """
     }
 
     /// Alternating between the gateways, so that nginx's next choice after a dead one is the other's.

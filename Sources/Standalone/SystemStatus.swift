@@ -32,7 +32,9 @@ public struct SystemStatus: Sendable, Equatable {
     /// Printed when everything is up.
     static func welcome(_ options: StandaloneOptions, _ layout: Layout, _ ports: Ports) -> String {
         var lines = ["up, in \(layout.data)"]
-        if options.components.contains(.nginx) { lines.append("  API       http://\(ports.address(.nginx))/v1") }
+        if options.components.contains(.nginx) {
+            lines.append("  API       http://\(ports.address(.nginx))/v1\n  live      http://\(ports.address(.nginx))/live/")
+        }
         if options.components.contains(.application) { lines.append("  API key   \(layout.demoKey)") }
         lines += [
             "  logs      \(layout.logs)",

@@ -55,7 +55,8 @@ public enum WorkerRole {
         let admin: AdminServer
         do throws(SocketError) {
             admin = try AdminServer(
-                address: options.admin, problems: { status.snapshot.withLock { $0.problems } }, metrics: { rendered.render() })
+                address: options.admin, name: options.name, problems: { status.snapshot.withLock { $0.problems } },
+                metrics: { rendered.render() })
         } catch {
             return refuse("the admin listener: \(error)")
         }

@@ -132,7 +132,7 @@ struct BenchLoadOptions: ParsableArguments {
     }
 
     private func key() throws(SettingError) -> String? {
-        guard let path = Settings.text("key-file", keyFile) else { return nil }
+        guard let path = try Settings.text("key-file", keyFile) else { return nil }
         do throws(OperateError) { return try KeyFile(path: path).require() } catch { throw SettingError("key-file", "\(error)") }
     }
 

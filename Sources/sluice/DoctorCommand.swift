@@ -48,8 +48,11 @@ struct DoctorCommand: ParsableCommand {
     }
 
     func run() throws {
-        var doctor = try withSettings { () throws(SettingError) in try readOptions() }
-        if parts.contains(.edge), let url = Settings.text("url", nginx) {
+        let (options, url) = try withSettings { () throws(SettingError) in
+            (try readOptions(), parts.contains(.edge) ? try Settings.text("url", nginx) : nil)
+        }
+        var doctor = options
+        if let url {
             doctor.edge = try reporting(exitCode: CommandExit.wrongSetting) { () throws(OperateError) in try SubmitTarget.resolve(url) }
         }
         let report = doctor.run()

@@ -41,6 +41,11 @@ struct GatewayCommand: ParsableCommand {
             "Bounds and times other than the default ones. [SLUICE_LIMITS]", valueName: "name=value;..."))
     var limits: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where sluice audit leaves its figures, to show them with the metrics. [SLUICE_AUDIT_METRICS]", valueName: "path"))
+    var auditMetrics: String?
+
     @Flag(help: "List the limits with their values and ranges, and do nothing else.")
     var showLimits = false
 
@@ -49,6 +54,7 @@ struct GatewayCommand: ParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var replicas: ReplicaOptions
     @OptionGroup var redis: RedisOptions
+    @OptionGroup var check: CheckConfigOption
 
     func run() throws {
         if showLimits {
@@ -61,13 +67,21 @@ struct GatewayCommand: ParsableCommand {
             return
         }
         let options = try withSettings { () throws(SettingError) in try readOptions() }
+        if check.checkConfig {
+            say(CheckConfigOption.table(limitLines(options.limits)))
+            if let problem = options.problem {
+                complain(problem)
+                throw CommandExit.wrongSetting
+            }
+            return
+        }
         let code = GatewayRole.run(options)
         if code != 0 { throw ExitCode(code) }
     }
 
     private func readOptions() throws(SettingError) -> GatewayOptions {
         let name = try Settings.instanceName(name, absent: "gateway-1")
-        RoleProcess.begin(name)
+        try RoleProcess.begin(name)
         var options = GatewayOptions(
             name: name, admin: try admin.address(), kafka: try kafka.configuration(clientID: name),
             primary: try database.configuration(applicationName: name), replicas: try replicas.configurations(applicationName: name),
@@ -81,26 +95,43 @@ struct GatewayCommand: ParsableCommand {
         let nearKibibytes = try Settings.integer("near-kib", nearKib, in: 0...4_194_304, absent: options.limits.nearBytes / 1_024)
         guard nearKibibytes == 0 || nearKibibytes >= 64 else { throw SettingError("near-kib", "must be 0, or 64 and more") }
         options.limits.nearBytes = nearKibibytes * 1_024
+        options.auditMetrics = try Settings.text("audit-metrics", auditMetrics, allowed: "a path")
         options.listen = try Settings.address("listen", listen)
-        options.listenUnixPrefix = Settings.text("listen-unix", listenUnix)
+        options.listenUnixPrefix = try Settings.text(
+            "listen-unix", listenUnix, allowed: "a path of 1 to 104 bytes; thread N listens on PATH.N")
         if options.listen == nil, options.listenUnixPrefix == nil {
             throw SettingError("listen", "missing: give a TCP address to listen on, or a prefix of Unix sockets as SLUICE_LISTEN_UNIX")
         }
         return options
     }
 
+    /// Those of the gateway, as `SLUICE_LIMITS` names them.
+    private func limitLines(_ limits: GatewayLimits) -> [(name: String, value: String, source: String, allowed: String)] {
+        let given = Settings.all.first { $0.name == "limits" }
+        return LimitSetting.all.map { setting in
+            let isDefault = setting.value(in: limits) == setting.value(in: GatewayLimits())
+            return (
+                setting.name, "\(setting.value(in: limits))", isDefault ? "default" : given?.source ?? "-",
+                "\(setting.range.lowerBound) to \(setting.range.upperBound)"
+            )
+        }
+    }
+
     private func readLimits() throws(SettingError) -> GatewayLimits {
         var result = GatewayLimits()
-        if let text = Settings.text("limits", limits), let problem = result.set(text) { throw SettingError("limits", problem) }
+        if let text = try Settings.text("limits", limits, allowed: "NAME=VALUE of the limits, separated by semicolons"),
+            let problem = result.set(text)
+        {
+            throw SettingError("limits", problem)
+        }
         if let problem = result.problem { throw SettingError("limits", problem) }
         return result
     }
 
     private func servedRole() throws(SettingError) -> ServedRole {
-        guard let text = Settings.text("role", role) else { return .all }
-        guard let role = ServedRole(rawValue: text) else {
-            throw SettingError("role", "'\(text)' is not allowed: use \(ServedRole.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
+        let allowed = ServedRole.allCases.map(\.rawValue).joined(separator: ", ")
+        let text = try Settings.text("role", role, allowed: allowed, absent: ServedRole.all.rawValue)
+        guard let role = ServedRole(rawValue: text) else { throw SettingError("role", "'\(text)' is not allowed: use \(allowed)") }
         return role
     }
 }

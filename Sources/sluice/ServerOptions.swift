@@ -28,16 +28,40 @@ struct KafkaOptions: ParsableArguments {
 
     /// Values may hold `=`; they may be secrets, so a wrong text is not repeated.
     private func extraSettings() throws(SettingError) -> [(String, String)] {
-        guard let list = Settings.text("kafka-settings", kafkaSettings) else { return [] }
+        let name: SettingName = "kafka-settings"
+        let text = try Settings.text(
+            name, kafkaSettings, allowed: "NAME=VALUE of librdkafka, separated by semicolons",
+            shown: { list in
+                Self.parts(list).map { $0.map { Self.isSecret($0.name) ? "\($0.name)=set" : "\($0.name)=\($0.value)" } ?? "?" }
+                    .joined(separator: ";")
+            })
         var settings: [(String, String)] = []
-        for (index, part) in list.split(separator: ";").enumerated() {
-            guard let equals = part.firstIndex(of: "="), equals > part.startIndex else {
-                throw SettingError("kafka-settings", "part \(index + 1) is not allowed: use NAME=VALUE, separated by semicolons")
+        for (index, part) in Self.parts(text ?? "").enumerated() {
+            guard let part else {
+                throw SettingError(name, "part \(index + 1) is not allowed: use NAME=VALUE, separated by semicolons")
             }
-            let name = part[..<equals].trimmingCharacters(in: .whitespaces)
-            settings.append((name, String(part[part.index(after: equals)...])))
+            guard kafkaSettings == nil || !Self.isSecret(part.name) else {
+                throw SettingError(
+                    name,
+                    "\(part.name) is a secret, and everybody on this machine can read an argument list: use \(name.variable) "
+                        + "or a file that \(name.variable)_FILE names")
+            }
+            settings.append(part)
         }
         return settings
+    }
+
+    /// Nil for a part without a name or a value.
+    private static func parts(_ list: String) -> [(name: String, value: String)?] {
+        list.split(whereSeparator: { $0 == ";" || $0.isNewline }).map { part in
+            guard let equals = part.firstIndex(of: "="), equals > part.startIndex else { return nil }
+            return (part[..<equals].trimmingCharacters(in: .whitespaces), String(part[part.index(after: equals)...]))
+        }
+    }
+
+    /// Paths to keys are none; keys themselves and passwords are.
+    private static func isSecret(_ name: String) -> Bool {
+        !name.hasSuffix(".location") && ["password", "secret", "key.pem", "oauthbearer.config", "token"].contains { name.contains($0) }
     }
 }
 
@@ -47,19 +71,27 @@ struct DatabaseOptions: ParsableArguments {
     var database: String?
 
     func configuration(applicationName: String) throws(SettingError) -> PostgresConfiguration {
-        let text = try Settings.required("database", database, "the primary's libpq connection string")
-        return try Self.configuration(text, "database", applicationName)
+        let text = try Settings.required(
+            "database", database, "the primary's libpq connection string", shown: PostgresConfiguration.withoutPassword)
+        return try Self.configuration(text, "database", isFlag: database != nil, applicationName)
     }
 
     /// What libpq says about a wrong string may repeat parts of it, but for the password's value.
-    static func configuration(_ text: String, _ name: SettingName, _ applicationName: String) throws(SettingError) -> PostgresConfiguration
-    {
+    static func configuration(
+        _ text: String, _ name: SettingName, isFlag: Bool, _ applicationName: String
+    ) throws(SettingError) -> PostgresConfiguration {
         var configuration = PostgresConfiguration(connectionString: text)
         configuration.applicationName = applicationName
         do {
             try configuration.validate()
         } catch {
             throw SettingError(name, "is no libpq connection string: \(error)")
+        }
+        guard !isFlag || !configuration.hasPassword else {
+            throw SettingError(
+                name,
+                "has a password, and everybody on this machine can read an argument list: use passfile=, \(name.variable), or a file that "
+                    + "\(name.variable)_FILE names")
         }
         return configuration
     }
@@ -73,24 +105,35 @@ struct ReplicaOptions: ParsableArguments {
     /// Empty when none is named.
     func configurations(applicationName: String) throws(SettingError) -> [PostgresConfiguration] {
         var result: [PostgresConfiguration] = []
-        for part in (Settings.text("replicas", replicas) ?? "").split(separator: ";") {
-            result.append(try DatabaseOptions.configuration(String(part), "replicas", applicationName))
+        let list = try Settings.text(
+            "replicas", replicas, allowed: "libpq connection strings, separated by semicolons",
+            shown: { $0.split(separator: ";").map { PostgresConfiguration.withoutPassword(String($0)) }.joined(separator: ";") })
+        for part in (list ?? "").split(separator: ";") {
+            result.append(try DatabaseOptions.configuration(String(part), "replicas", isFlag: replicas != nil, applicationName))
         }
         return result
     }
 }
 
-/// `--redis`. Its password comes from `SLUICE_REDIS_PASSWORD` alone: everybody on a machine can read an argument list.
+/// `--redis`. Its password comes from `SLUICE_REDIS_PASSWORD` or a file alone: everybody on a machine can read an argument list.
 struct RedisOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Redis; its password from SLUICE_REDIS_PASSWORD. [SLUICE_REDIS]", valueName: "address:port or unix:/path"))
     var redis: String?
+
+    @Option(help: ArgumentHelp("Whom to connect to Redis as. [SLUICE_REDIS_USER]", valueName: "user"))
+    var redisUser: String?
 
     func configuration() throws(SettingError) -> RedisConfiguration {
         let name: SettingName = "redis"
         guard let endpoint = try Settings.address(name, redis) else {
             throw SettingError(name, "missing: give Redis's address as ADDRESS:PORT or unix:/path")
         }
-        return RedisConfiguration(endpoint: endpoint, password: Settings.text("redis-password", nil))
+        let user = try Settings.text("redis-user", redisUser, allowed: "a user of Redis's access list; none for its default user")
+        let password = try Settings.text("redis-password", nil, allowed: "text, from the environment or a file", isSecret: true)
+        guard user == nil || password != nil else {
+            throw SettingError("redis-user", "needs SLUICE_REDIS_PASSWORD or SLUICE_REDIS_PASSWORD_FILE")
+        }
+        return RedisConfiguration(endpoint: endpoint, username: user, password: password)
     }
 }
 
@@ -117,7 +160,8 @@ struct AdminOptions: ParsableArguments {
 /// What every long-running role does first.
 enum RoleProcess {
     /// Lines of the log carry the instance's name; `SLUICE_DEBUG=1` shows the finest of them.
-    static func begin(_ name: String) {
-        Log.configure(process: name, debug: Settings.text("debug", nil) == "1")
+    static func begin(_ name: String) throws(SettingError) {
+        let debug = try Settings.text("debug", nil, allowed: "1 for the finest lines of the log", absent: "0")
+        Log.configure(process: name, debug: debug == "1")
     }
 }

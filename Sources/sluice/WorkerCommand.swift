@@ -14,16 +14,18 @@ struct WorkerCommand: ParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var redis: RedisOptions
     @OptionGroup var admin: AdminOptions
+    @OptionGroup var check: CheckConfigOption
 
     func run() throws {
         let options = try withSettings { () throws(SettingError) in try readOptions() }
+        if check.checkConfig { return say(CheckConfigOption.table()) }
         let code = WorkerRole.run(options)
         if code != 0 { throw ExitCode(code) }
     }
 
     private func readOptions() throws(SettingError) -> WorkerOptions {
         let name = try Settings.instanceName(name, absent: "worker-1")
-        RoleProcess.begin(name)
+        try RoleProcess.begin(name)
         return WorkerOptions(
             name: name, kafka: try kafka.configuration(clientID: name), database: try database.configuration(applicationName: name),
             redis: try redis.configuration(), admin: try admin.address())

@@ -36,6 +36,31 @@ private func exchange(_ address: SocketAddress, _ text: String) throws -> String
         #expect(malformed.hasPrefix("HTTP/1.1 400 "))
     }
 
+    @Test func `the live page and what it needs come from here, under a policy that allows nothing else`() throws {
+        let server = try AdminServer(
+            address: .tcp(address: "127.0.0.1", port: 0), name: "gateway \"a\"", problems: { [] }, metrics: { "" })
+        defer { server.close() }
+        func get(_ path: String) throws -> String {
+            try exchange(server.address, "GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        }
+        let page = try get("/")
+        #expect(page.hasPrefix("HTTP/1.1 200 ") && page.contains("Content-Type: text/html; charset=utf-8\r\n"))
+        #expect(page.contains("Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "))
+        #expect(page.contains("X-Content-Type-Options: nosniff\r\n"))
+        // No script and no style within, which the policy would refuse, and no address of another place.
+        #expect(
+            !page.contains("<style") && !page.contains("style=") && !page.contains("onload=") && !page.contains("http://")
+                && !page.contains("https://"))
+        for (path, type) in [("/live.css", "text/css"), ("/live.js", "text/javascript")] {
+            #expect(page.contains(path.dropFirst()))
+            let file = try get(path)
+            #expect(file.hasPrefix("HTTP/1.1 200 ") && file.contains("Content-Type: \(type); charset=utf-8\r\n"))
+            #expect(!file.contains("url(") && !file.contains("innerHTML") && !file.contains("https://"))
+        }
+        #expect(try get("/sources").hasSuffix("\r\n\r\n[{\"name\":\"gateway \\\"a\\\"\",\"path\":\"metrics\"}]\n"))
+        #expect(try get("/live.html").hasPrefix("HTTP/1.1 404 "))
+    }
+
     @Test func `a taken address is an error that names it`() throws {
         let server = try AdminServer(address: .tcp(address: "127.0.0.1", port: 0), problems: { [] }, metrics: { "" })
         defer { server.close() }

@@ -36,9 +36,34 @@ enum Expected {
                 keepalive_requests 1000000;
                 keepalive_timeout 20s;
             }
+            upstream live {
+                server 127.0.0.1:9011;
+                server 127.0.0.1:9012;
+            }
             server {
                 listen 127.0.0.1:9000 reuseport backlog=4096;
                 include api.conf;
+                location /live/ {
+                    access_log off;
+                    proxy_pass http://live/;
+                }
+                location = /live/sources {
+                    access_log off;
+                    default_type application/json;
+                    return 200 '[{"name":"gateway-a","path":"gateway-a/metrics"},{"name":"gateway-b","path":"gateway-b/metrics"},{"name":"worker-1","path":"worker-1/metrics"}]';
+                }
+                location = /live/gateway-a/metrics {
+                    access_log off;
+                    proxy_pass http://127.0.0.1:9011/metrics;
+                }
+                location = /live/gateway-b/metrics {
+                    access_log off;
+                    proxy_pass http://127.0.0.1:9012/metrics;
+                }
+                location = /live/worker-1/metrics {
+                    access_log off;
+                    proxy_pass http://127.0.0.1:9021/metrics;
+                }
             }
             server {
                 listen unix:/d/run/edge/nginx.sock;

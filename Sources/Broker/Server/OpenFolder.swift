@@ -1,5 +1,6 @@
 internal import CBroker
 internal import Glibc
+internal import Loop
 internal import Telemetry
 
 /// A data folder, locked and recovered.
@@ -18,8 +19,9 @@ struct OpenFolder {
         let path = folder + "/lock"
         let descriptor = try Files.open(path, .create)
         guard sluice_file_lock(descriptor) == 0 else {
+            let holder = Holder.ofLock(descriptor) ?? "another broker"
             Files.close(descriptor)
-            throw BrokerStartError(description: "\(folder) is in use by another broker; stop it, or give this one a folder of its own")
+            throw BrokerStartError(description: "\(folder) is in use by \(holder); stop it, or give this one a folder of its own")
         }
         return descriptor
     }

@@ -90,6 +90,22 @@ public struct AuditReport: Codable, Sendable {
         }
     }
 
+    /// For Prometheus, and for the live page of a gateway that is told of the file.
+    public func writeMetrics(path: String) throws(OperateError) {
+        let figures: [(name: String, help: String, value: String)] = [
+            ("sluice_audit_findings", "Findings of the last audit.", "\(checks.reduce(0) { $0 + $1.findings })"),
+            ("sluice_audit_timestamp_seconds", "When the last audit ended.", "\(Int(Date().timeIntervalSince1970))"),
+            ("sluice_audit_duration_seconds", "How long the last audit took.", "\(seconds)"),
+        ]
+        let text = figures.map { "# HELP \($0.name) \($0.help)\n# TYPE \($0.name) gauge\n\($0.name) \($0.value)\n" }.joined()
+        do {
+            // Renamed into place: a reader never sees half of it.
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+        } catch {
+            throw .file(path: path, reason: "cannot be written")
+        }
+    }
+
     /// A table, the findings and the verdict, for people.
     public var text: String {
         var table = TextTable(["CHECK", "LOOKED AT", "TIME", "FINDINGS", ""])
