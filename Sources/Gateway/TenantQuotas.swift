@@ -1,6 +1,6 @@
 internal import Bytes
 internal import Ledger
-internal import Synchronization
+internal import Telemetry
 
 /// A quota as clients are told of it: the fields `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
 struct QuotaPolicy: Equatable, Sendable {
@@ -36,7 +36,7 @@ final class TenantQuotas: Sendable {
     let leaseCount: Int
     private let nanosecondsPerRequest: UInt64
     /// Up to when a tenant's time is used. No more entries than tenants.
-    private let usedUpTo = Mutex<[TenantID: UInt64]>([:])
+    private let usedUpTo = Locked<[TenantID: UInt64]>([:])
 
     init(_ name: StaticString, perSecond: Int) {
         precondition((1...1_000_000_000).contains(perSecond))

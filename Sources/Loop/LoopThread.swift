@@ -1,6 +1,6 @@
 internal import CSystem
 internal import Glibc
-internal import Synchronization
+internal import Telemetry
 
 /// A named thread with an event loop of its own. What the body makes lives and dies on that thread.
 public final class LoopThread: Sendable {
@@ -8,7 +8,7 @@ public final class LoopThread: Sendable {
         let name: String
         let run: (EventLoop) -> Void
     }
-    private let thread: Mutex<pthread_t?>
+    private let thread: Locked<pthread_t?>
 
     /// Starts the thread; `body` gets a fresh loop, sets things up, and calls `loop.run()`. The thread ends with it.
     ///
@@ -19,7 +19,7 @@ public final class LoopThread: Sendable {
         var thread = pthread_t()
         let code = unsafe pthread_create(&thread, nil, loopThreadMain, context)
         precondition(code == 0, "the system gave no thread: error \(code)")
-        self.thread = Mutex(thread)
+        self.thread = Locked(thread)
     }
 
     /// Waits until the thread has ended. A second call returns at once.

@@ -1,5 +1,5 @@
 internal import CSystem
-internal import Synchronization
+internal import Telemetry
 
 /// The one way into a loop from another thread: a bounded array under a mutex and an eventfd that is written only
 /// when the mailbox goes from empty to non-empty.
@@ -10,7 +10,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
         var messages: [Message] = []
         var closed = false
     }
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let capacity: Int
     let descriptor: CInt
 

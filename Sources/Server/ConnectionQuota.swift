@@ -1,5 +1,6 @@
 internal import Loop
 internal import Synchronization
+internal import Telemetry
 
 /// How many connections a process may have, in all and from one address: one quota for the servers of all its loops.
 ///
@@ -10,7 +11,7 @@ public final class ConnectionQuota: Sendable {
     public let perAddressMax: Int
     private let open = Atomic<Int>(0)
     /// No more entries than connections.
-    private let byAddress = Mutex<[PeerAddress: Int]>([:])
+    private let byAddress = Locked<[PeerAddress: Int]>([:])
 
     public init(connectionsMax: Int, perAddressMax: Int) {
         precondition(connectionsMax > 0 && perAddressMax > 0)

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import Synchronization
 
 /// One JSON object a line on standard error: time, level, process name, message, fields.
 ///
@@ -29,7 +28,7 @@ public enum Log {
         var process = "sluice"
         var debug = false
     }
-    private static let settings = Mutex(Settings())
+    private static let settings = Locked(Settings())
 
     /// Called once at start, before the first line. `process` is the instance's name, as `gateway-a`.
     public static func configure(process: String, debug: Bool) {

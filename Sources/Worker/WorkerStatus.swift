@@ -1,4 +1,3 @@
-internal import Synchronization
 internal import Telemetry
 
 /// What the admin listener may know of the worker: written on the worker's loop, read on the admin thread.
@@ -16,7 +15,7 @@ final class WorkerStatus: Sendable {
         var lagRecords: Int64 = 0
     }
 
-    let snapshot = Mutex(Snapshot())
+    let snapshot = Locked(Snapshot())
     let settled = Counter()
     let declined = Counter()
     let accountsOpened = Counter()

@@ -2,7 +2,6 @@ internal import CSystem
 internal import Glibc
 internal import Histogram
 internal import Loop
-internal import Synchronization
 internal import Telemetry
 
 /// Sends a load to the API and measures it.
@@ -75,13 +74,13 @@ private final class Sum: Sendable {
         var counts: LoadCounts
         var missing: Int
     }
-    private let state: Mutex<State>
+    private let state: Locked<State>
     /// Gets a message when all threads are done.
     let done = Mailbox<Void>(capacity: 1)
 
     init(_ options: LoadOptions) {
         let counts = LoadCounts(phases: options.phases.count, series: LoadSeries(seconds: options.seconds))
-        state = Mutex(State(counts: counts, missing: options.threads))
+        state = Locked(State(counts: counts, missing: options.threads))
     }
 
     func add(_ other: LoadCounts) {

@@ -1,5 +1,6 @@
 internal import Histogram
 internal import Synchronization
+internal import Telemetry
 
 /// What a run's threads tell whoever watches it, ten times a second, and how they are told to stop.
 final class LoadBoard: Sendable {
@@ -33,10 +34,10 @@ final class LoadBoard: Sendable {
         var recent = LoadSeries.histogram()
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let stopped = Atomic(false)
 
-    init(threads: Int) { state = Mutex(State(threads: [Counts](repeating: Counts(), count: threads))) }
+    init(threads: Int) { state = Locked(State(threads: [Counts](repeating: Counts(), count: threads))) }
 
     var isStopped: Bool { stopped.load(ordering: .relaxed) }
     func stop() { stopped.store(true, ordering: .relaxed) }

@@ -1,5 +1,5 @@
 internal import CBroker
-internal import Synchronization
+internal import Telemetry
 
 /// Zeros that are written ahead of a segment's end, so that making records durable needs no change of the file's size or blocks.
 ///
@@ -16,7 +16,7 @@ final class Preparation: Sendable {
     let range: Range<Int64>
     /// A duplicate: the segment's own may be closed meanwhile.
     private let file: FlushRound.File
-    private let state = Mutex(State.underWay)
+    private let state = Locked(State.underWay)
 
     /// Takes a duplicate of the segment's descriptor. nil: there is none left, and it goes on without.
     init?(descriptor: CInt, path: String, range: Range<Int64>) {
