@@ -62,6 +62,18 @@ test-controls: setup  ## each guard of the money switched off in turn, in a syst
 	$(SWIFT) build --build-tests
 	SLUICE_CONTROLS=1 $(SWIFT) test --skip-build --filter IntegrationTests.WholeSystem/Controls
 
+test-failover: release  ## the primary killed while its standby's WAL receiver is frozen, and the standby promoted; with a control; ROUNDS=3
+	loadtest/test-failover .build/release/sluice .build/bench/failover.json
+
+test-commit-cut: release  ## the worker's connection to PostgreSQL cut exactly at the commit of a batch, before and after it; CUTS=20 of each
+	loadtest/test-commit-cut .build/release/sluice
+
+test-restore: release  ## the ledger restored to a point in time: it catches up from the log, or says that the log does not reach back
+	loadtest/test-restore .build/release/sluice
+
+bench-audit: release  ## `sluice audit` and a page of history beside payments, on MOVEMENTS=10000000 payments (1 KiB of disk each)
+	loadtest/bench-audit .build/release/sluice .build/bench/audit.json
+
 bench-broker: release bench-peers  ## the broker's latency, throughput, memory and start beside its peers, into .build/bench/broker.json
 	/usr/bin/python3 Tests/BrokerTests/Harness/bench.py .build/release/sluice .build/bench/broker.json --peers .build/peers
 

@@ -11,9 +11,12 @@ public struct PostgresArray: Sendable {
     private var hasNull: Bool { nullCount > 0 }
     private var bytes: [UInt8] = []
 
-    public init(of element: PostgresType) {
+    /// - Parameter count: elements to make room for at once.
+    public init(of element: PostgresType, reserving count: Int = 0) {
         precondition(element.arrayIdentifier != 0, "arrays of arrays are not supported")
         self.element = element
+        // A length and 8 bytes: what most elements take.
+        if count > 0 { bytes.reserveCapacity(12 * count) }
     }
 
     /// True when it holds no value.

@@ -42,17 +42,18 @@ enum AccountQueries {
 
     /// One update for each account, however many payments touched it, and only from the revision that the book knew.
     static func update(_ changes: [(expectedRevision: Int64, account: Account)]) -> Query {
-        var numbers = PostgresArray(of: .int64)
-        var expected = PostgresArray(of: .int64)
-        var limits = PostgresArray(of: .int64)
-        var flags = PostgresArray(of: .int16)
-        var posted = PostgresArray(of: .int64)
-        var held = PostgresArray(of: .int64)
-        var sequences = PostgresArray(of: .int64)
-        var revisions = PostgresArray(of: .int64)
-        var changed = PostgresArray(of: .timestamp)
+        var numbers = PostgresArray(of: .int64, reserving: changes.count)
+        var expected = PostgresArray(of: .int64, reserving: changes.count)
+        var limits = PostgresArray(of: .int64, reserving: changes.count)
+        var flags = PostgresArray(of: .int16, reserving: changes.count)
+        var posted = PostgresArray(of: .int64, reserving: changes.count)
+        var held = PostgresArray(of: .int64, reserving: changes.count)
+        var sequences = PostgresArray(of: .int64, reserving: changes.count)
+        var revisions = PostgresArray(of: .int64, reserving: changes.count)
+        var changed = PostgresArray(of: .timestamp, reserving: changes.count)
         // In the order of the numbers: neighbours on a page are written together.
-        for change in changes.sorted(by: { $0.account.number < $1.account.number }) {
+        for index in changes.indices.sorted(by: { changes[$0].account.number < changes[$1].account.number }) {
+            let change = changes[index]
             numbers.append(int64: change.account.number)
             expected.append(int64: change.expectedRevision)
             limits.append(int64: change.account.overdraftLimit)

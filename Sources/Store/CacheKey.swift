@@ -12,6 +12,11 @@ public enum CacheKey {
         key.append(account)
     }
 
+    public static func appendAccount(_ account: AccountID, of tenant: TenantID, to key: inout [UInt8]) {
+        appendPrefix("a:{", tenant, to: &key)
+        key.append(text: account.text)
+    }
+
     /// `p:{TENANT}:ID`, a payment's body.
     public static func appendPayment(_ id: OperationID, of tenant: TenantID, to key: inout [UInt8]) {
         appendPrefix("p:{", tenant, to: &key)

@@ -150,13 +150,18 @@ enum PaymentQueries {
     }
 
     static func insertMovements(_ effects: Book.Effects) -> Query {
-        var payments = PostgresArray(of: .uuid)
-        var numbers = [PostgresArray](repeating: PostgresArray(of: .int64), count: 9)
-        var decided = PostgresArray(of: .timestamp)
+        var payments = PostgresArray(of: .uuid, reserving: 2 * effects.movements.count)
+        var numbers = [PostgresArray](repeating: PostgresArray(of: .int64, reserving: effects.movements.count), count: 9)
+        var decided = PostgresArray(of: .timestamp, reserving: effects.movements.count)
         // In the order of the debit entries: neighbours in their index are inserted together.
-        let movements = effects.movements.sorted { ($0.debitAccount, $0.debit.sequence) < ($1.debitAccount, $1.debit.sequence) }
-        for movement in movements { payments.append(uuid: movement.payment.high, low: movement.payment.low) }
-        for movement in movements {
+        let movements = effects.movements
+        let order = movements.indices.sorted {
+            (movements[$0].debitAccount, movements[$0].debit.sequence) < (movements[$1].debitAccount, movements[$1].debit.sequence)
+        }
+        for index in order {
+            let movement = movements[index]
+            payments.append(uuid: movement.payment.high, low: movement.payment.low)
+            decided.append(timestamp: movement.decidedAt.microseconds)
             numbers[0].append(int64: movement.debitAccount)
             numbers[1].append(int64: movement.creditAccount)
             numbers[2].append(int64: movement.amount)
@@ -167,7 +172,6 @@ enum PaymentQueries {
             numbers[7].append(int64: movement.debit.revision)
             numbers[8].append(int64: movement.credit.revision)
         }
-        for movement in movements { decided.append(timestamp: movement.decidedAt.microseconds) }
         var parameters = Parameters()
         parameters.append(payments)
         for column in numbers { parameters.append(column) }

@@ -2,22 +2,28 @@ public import Redis
 
 /// The functions that keep Redis from going back in time (`infra/redis/sluice.lua`).
 public enum RedisFunctions {
-    /// Loads the library; run on each new connection, safe to repeat.
-    public static let setUp: [[String]] = [["FUNCTION", "LOAD", "REPLACE", String(decoding: PackageResources.sluice_lua, as: UTF8.self)]]
+    /// Loads the libraries; run on each new connection, safe to repeat.
+    public static let setUp: [[String]] = [PackageResources.sluice_lua, PackageResources.sluice_worker_lua].map {
+        ["FUNCTION", "LOAD", "REPLACE", String(decoding: $0, as: UTF8.self)]
+    }
 
-    /// The worker's write after a commit.
-    public static func encodePut(
-        key: Span<UInt8>, revision: Int64, body: Span<UInt8>, lifetimeMilliseconds: Int, into command: inout CommandBuffer
-    ) {
-        command.begin(argumentCount: 8)
+    /// The worker's write after a commit: keys of one tenant, each with its revision and its body.
+    public static func encodePutAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
+        command.begin(argumentCount: 5 + 3 * values.count)
         command.append("FCALL")
-        command.append("sluice_put")
-        command.append("1")
-        command.append(key)
-        command.append(decimal: revision)
-        command.append(body)
+        command.append("sluice_put_all")
+        values.append(to: &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
         command.append(decimal: Int64(CacheLifetime.floorMilliseconds))
+    }
+
+    /// What the owner publishes of payments that it has just decided.
+    public static func encodeFillAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
+        command.begin(argumentCount: 4 + 3 * values.count)
+        command.append("FCALL")
+        command.append("sluice_fill_all")
+        values.append(to: &command)
+        command.append(decimal: Int64(lifetimeMilliseconds))
     }
 
     /// The worker's write of a payment that changed: the body is there for whoever reads next, whatever stood there before.
@@ -42,20 +48,6 @@ public enum RedisFunctions {
         command.append("1")
         command.append(key)
         command.append(decimal: Int64(CacheLifetime.markerMilliseconds))
-    }
-
-    /// What the owner of a payment publishes; also a reader's fill of what cannot be old.
-    public static func encodeFill(
-        key: Span<UInt8>, revision: Int64, body: Span<UInt8>, lifetimeMilliseconds: Int, into command: inout CommandBuffer
-    ) {
-        command.begin(argumentCount: 7)
-        command.append("FCALL")
-        command.append("sluice_fill")
-        command.append("1")
-        command.append(key)
-        command.append(decimal: revision)
-        command.append(body)
-        command.append(decimal: Int64(lifetimeMilliseconds))
     }
 
     /// A reader's fill after a miss: refused without a good lease of the partition, and when the snapshot may be older than the lease.

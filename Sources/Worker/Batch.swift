@@ -49,6 +49,18 @@ struct Questions {
     }
 }
 
+extension Questions {
+    /// The accounts that commands name and the book does not know, each once.
+    static func accounts(of records: some Sequence<LogRecord>, unknownTo book: Book) -> [AccountKey] {
+        var asked: Set<AccountKey> = []
+        for record in records {
+            guard case .command(let command) = record.content else { continue }
+            for key in command.envelope.accounts where !book.knows(key) { asked.insert(key) }
+        }
+        return Array(asked)
+    }
+}
+
 /// What was answered.
 struct Answers {
     var priorDecisions: [(id: OperationID, decision: PriorDecision)] = []
@@ -71,6 +83,7 @@ struct Telling {
 /// A batch that was decided: what to store, and what to tell once it is stored.
 struct Decision {
     var stored: StoredBatch
+    /// Where somebody waits.
     var tellings: [Telling] = []
     /// Ids whose outcome stands from before: it is read again and told.
     var retellings: [(id: OperationID, replyTo: String?)] = []
@@ -169,6 +182,7 @@ struct Decision {
         case .keyReused:
             stored.conflicts.append(.init(envelope: envelope, decidedAt: decidedAt, position: position))
         }
+        guard command.replyTo != nil else { return }
         tellings.append(Telling(id: envelope.id, outcome: outcome, fingerprint: envelope.fingerprint, replyTo: command.replyTo))
     }
 

@@ -12,9 +12,9 @@ internal import Wire
 /// of each is kept and written when Redis is back, and the partitions' `published` offset does not pass a batch until
 /// nothing is owed, so that the next owner repeats what this one did not get done.
 final class Publisher {
-    /// What one account's value or one batch's end is waiting for.
+    /// What values or one batch's end are waiting for.
     private enum Pending {
-        case value(Value, batch: Int)
+        case values([PublishedValue], batch: Int)
         case other(batch: Int)
         case emptying
         case lease(LeaseKey)
@@ -24,31 +24,6 @@ final class Publisher {
     private struct LeaseKey: Hashable {
         let partition: Int32
         let epoch: Int64
-    }
-
-    /// What Redis must not show an older state of.
-    private enum Value {
-        case account(Account)
-        /// One that changed after its decision.
-        case payment(Payment)
-
-        var name: Name {
-            switch self {
-            case .account(let account): .account(account.key)
-            case .payment(let payment): .payment(payment.id)
-            }
-        }
-        var revision: Int64 {
-            switch self {
-            case .account(let account): account.revision
-            case .payment(let payment): payment.revision
-            }
-        }
-    }
-
-    private enum Name: Hashable {
-        case account(AccountKey)
-        case payment(OperationID)
     }
 
     private struct Sent {
@@ -68,12 +43,13 @@ final class Publisher {
     private var command = CommandBuffer()
     private var body: [UInt8] = []
     private var key: [UInt8] = []
+    private var list = ValueList()
     private var pending: [UInt64: Pending] = [:]
     private var nextToken: UInt64 = 0
     /// Batches that were sent and are not confirmed, in order; `firstBatch` is the number of the first.
     private var sent: [Sent] = []
     private var firstBatch = 0
-    private var owed: [Name: Value] = [:]
+    private var owed: [PublishedValue.Name: PublishedValue] = [:]
     private var mustEmpty = false
     /// Owed values that were sent again and are not answered: still owed as far as confirming goes.
     private var debtInFlight = 0
@@ -131,10 +107,10 @@ final class Publisher {
             sent[sent.count - 1].reach.merge(reach) { max($0, $1) }
         }
         let batch = firstBatch + sent.count - 1
-        for account in accounts { put(.account(account), batch: batch) }
-        for payment in payments where payment.revision > 1 { put(.payment(payment), batch: batch) }
+        put(accounts, batch: batch)
+        for payment in payments where payment.revision > 1 { put(payment, batch: batch) }
         if isReady {
-            for payment in payments where payment.revision <= 1 { fill(payment, batch: batch) }
+            fill(payments, batch: batch)
             for telling in tellings { tell(telling, batch: batch) }
             for letter in deadLetters { reply(letter.id, .quarantined, to: letter.replyTo, batch: batch) }
         } else {
@@ -148,8 +124,8 @@ final class Publisher {
     func forget(partition: Int32) {
         owed.removeAll()
         for (token, what) in pending {
-            guard case .value(_, let batch) = what else { continue }
-            if batch == -1 { debtInFlight -= 1 }
+            guard case .values(let values, let batch) = what else { continue }
+            if batch == -1 { debtInFlight -= values.count }
             pending[token] = .other(batch: batch)
         }
         for index in sent.indices { sent[index].reach[partition] = nil }
@@ -196,37 +172,59 @@ final class Publisher {
 
     // MARK: Commands
 
-    private func put(_ value: Value, batch: Int) {
-        guard isReady, !mustEmpty else { return owe(value) }
-        body.removeAll(keepingCapacity: true)
-        key.removeAll(keepingCapacity: true)
-        switch value {
-        case .account(let account):
-            body.append(account)
-            let name: [UInt8] = Array(account.key.account.text.utf8)
-            CacheKey.appendAccount(name.span, of: account.key.tenant, to: &key)
-            RedisFunctions.encodePut(
-                key: key.span, revision: account.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds),
-                into: &command)
-        case .payment(let payment):
-            body.append(payment)
-            CacheKey.appendPayment(payment.id, of: payment.tenant, to: &key)
-            RedisFunctions.encodeReplace(
-                key: key.span, revision: payment.revision, body: body.span,
-                lifetimeMilliseconds: lifetime(CacheLifetime.paymentMilliseconds), into: &command)
+    private func put(_ accounts: [Account], batch: Int) {
+        var start = 0
+        while start < accounts.count {
+            let tenant = accounts[start].key.tenant
+            list.removeAll()
+            var end = start
+            while end < accounts.count, !list.isFull, accounts[end].key.tenant == tenant {
+                let account = accounts[end]
+                list.append(
+                    revision: account.revision, key: { CacheKey.appendAccount(account.key.account, of: tenant, to: &$0) },
+                    body: { $0.append(account) })
+                end += 1
+            }
+            let values = accounts[start..<end].map { PublishedValue.account($0) }
+            start = end
+            if isReady, !mustEmpty {
+                RedisFunctions.encodePutAll(list, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds), into: &command)
+                if send(.values(values, batch: batch), batch: batch) { continue }
+            }
+            for value in values { owe(value) }
         }
-        if !send(.value(value, batch: batch), batch: batch) { owe(value) }
     }
 
-    private func fill(_ payment: Payment, batch: Int) {
+    private func put(_ payment: Payment, batch: Int) {
+        guard isReady, !mustEmpty else { return owe(.payment(payment)) }
         body.removeAll(keepingCapacity: true)
-        body.append(payment)
         key.removeAll(keepingCapacity: true)
+        body.append(payment)
         CacheKey.appendPayment(payment.id, of: payment.tenant, to: &key)
-        RedisFunctions.encodeFill(
+        RedisFunctions.encodeReplace(
             key: key.span, revision: payment.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.paymentMilliseconds),
             into: &command)
+        if !send(.values([.payment(payment)], batch: batch), batch: batch) { owe(.payment(payment)) }
+    }
+
+    /// Those that stand as they were decided.
+    private func fill(_ payments: [Payment], batch: Int) {
+        var tenant: TenantID?
+        list.removeAll()
+        for payment in payments where payment.revision <= 1 {
+            if list.isFull || (list.count > 0 && payment.tenant != tenant) { fillList(batch: batch) }
+            tenant = payment.tenant
+            list.append(
+                revision: payment.revision, key: { CacheKey.appendPayment(payment.id, of: payment.tenant, to: &$0) },
+                body: { $0.append(payment) })
+        }
+        if list.count > 0 { fillList(batch: batch) }
+    }
+
+    private func fillList(batch: Int) {
+        RedisFunctions.encodeFillAll(list, lifetimeMilliseconds: lifetime(CacheLifetime.paymentMilliseconds), into: &command)
         _ = send(.other(batch: batch), batch: batch)
+        list.removeAll()
     }
 
     private func tell(_ telling: Telling, batch: Int) {
@@ -285,7 +283,7 @@ final class Publisher {
             return false
         }
         pending[nextToken] = what
-        if case .value(_, batch: -1) = what { debtInFlight += 1 }
+        if case .values(let values, batch: -1) = what { debtInFlight += values.count }
         nextToken += 1
         if batch >= firstBatch, batch - firstBatch < sent.count { sent[batch - firstBatch].outstanding += 1 }
         return true
@@ -306,12 +304,12 @@ final class Publisher {
         }
         if !worked { failures.add() }
         switch what {
-        case .value(let value, let batch):
-            if batch == -1 { debtInFlight -= 1 }
+        case .values(let values, let batch):
+            if batch == -1 { debtInFlight -= values.count }
             if worked {
                 holdOffMilliseconds = Self.holdOffFirstMilliseconds
             } else {
-                owe(value)
+                for value in values { owe(value) }
                 holdOff()
             }
             done(batch)
@@ -348,7 +346,7 @@ final class Publisher {
         sent[batch - firstBatch].outstanding -= 1
     }
 
-    private func owe(_ value: Value) {
+    private func owe(_ value: PublishedValue) {
         if let known = owed[value.name], known.revision >= value.revision { return }
         owed[value.name] = value
         guard owed.count > limits.unpublishedAccountsMax else { return }
@@ -366,11 +364,15 @@ final class Publisher {
             _ = send(.emptying, batch: -1)
             return
         }
-        let values = Array(owed.values.prefix(4_096))
-        for value in values where session.isReady {
+        var accounts: [Account] = []
+        for value in Array(owed.values.prefix(4_096)) where session.isReady {
             owed[value.name] = nil
-            put(value, batch: -1)
+            switch value {
+            case .account(let account): accounts.append(account)
+            case .payment(let payment): put(payment, batch: -1)
+            }
         }
+        put(accounts.sorted { $0.key.tenant.rawValue < $1.key.tenant.rawValue }, batch: -1)
     }
 
     /// Batches from the front whose every value is there, with nothing owed from before.

@@ -55,6 +55,25 @@ extension WorkerLoop {
         ask(
             decided.stored.queries, refused: { [unowned self] in isRepeat($0, decided) },
             answered: { [unowned self] _ in stored(batch, decided, start) })
+        learnAhead()
+    }
+
+    /// Asks for accounts of the records that come next while this batch is stored: the next one then needs no round trip of its own, in
+    /// which PostgreSQL would have nothing to do.
+    private func learnAhead() {
+        let keys = Questions.accounts(of: machine.upcoming, unknownTo: book)
+        guard !keys.isEmpty, let database else { return }
+        let number = bookNumber
+        isLearningAhead = database.execute([LearnQueries.accounts(keys)]) { [unowned self] result in
+            isLearningAhead = false
+            if case .success(let rows) = result, number == bookNumber {
+                for account in (0..<rows[0].count).map({ AccountColumns.account(rows[0], $0) }) where !book.knows(account.key) {
+                    book.learn(account)
+                }
+            }
+            pump()
+            tell()
+        }
     }
 
     /// Ids of the batch were decided before, and nobody had asked: it is decided again, and now it is asked.
@@ -72,18 +91,29 @@ extension WorkerLoop {
         book.commit()
         book.shrink(to: options.limits.accountsKnownMax)
         machine.stored(decision.stored.advances)
-        // The next batch is sent before this one is told of: PostgreSQL stores it meanwhile.
-        pump()
         count(decision, start)
-        let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
-        publisher.publish(
-            accounts: changed, tellings: decision.tellings,
-            payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
-            deadLetters: decision.deadLetters, reach: batch.reach)
-        FailPoint.published.hit()
-        relay(decision.events, reach: batch.reach)
-        relayFailTimer = FailPoint.relayed.afterTurn(loop)
-        retell(decision.retellings)
+        untold.append((batch, decision))
+        // The next batch is sent before this one is told of: PostgreSQL stores it meanwhile. Where its accounts are still on their way, they
+        // come next.
+        guard !isLearningAhead else { return }
+        pump()
+        tell()
+    }
+
+    /// Tells of what is stored, in order.
+    private func tell() {
+        while !untold.isEmpty {
+            let (batch, decision) = untold.removeFirst()
+            let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
+            publisher.publish(
+                accounts: changed, tellings: decision.tellings,
+                payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
+                deadLetters: decision.deadLetters, reach: batch.reach)
+            FailPoint.published.hit()
+            relay(decision.events, reach: batch.reach)
+            relayFailTimer = FailPoint.relayed.afterTurn(loop)
+            retell(decision.retellings)
+        }
     }
 
     /// Tells the outcomes of commands that had been decided before. Best effort: who is not told reads at its deadline.

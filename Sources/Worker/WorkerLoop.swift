@@ -15,6 +15,12 @@ final class WorkerLoop {
     private let reader = RequestReader()
     var machine: WorkerMachine
     var book: Book
+    /// Rises with every new book: what was asked for an earlier one is of no use.
+    private(set) var bookNumber = 0
+    /// Accounts of the next batch are on their way.
+    var isLearningAhead = false
+    /// Batches that are stored and not told of.
+    var untold: [(batch: Batch, decision: Decision)] = []
     /// Batches to come whose payments' ids are looked up before they are decided.
     var batchesToLookUp: Int
     private(set) var database: PostgresSession?
@@ -165,7 +171,7 @@ final class WorkerLoop {
 
     func pump() {
         carryOutNotices()
-        while !isStopping || machine.phase != .idle {
+        while !isLearningAhead, !isStopping || machine.phase != .idle {
             guard let action = machine.next() else { break }
             perform(action)
             carryOutNotices()
@@ -217,6 +223,7 @@ final class WorkerLoop {
     private func forgetBook() {
         book = Book(recentIDsMax: SafetyCatch.ids.isOff ? 0 : options.limits.recentIDsMax)
         batchesToLookUp = options.limits.lookedUpBatches
+        bookNumber += 1
     }
 
     /// Runs queries; a failure goes to the machine, unless `refused` deals with it, an answer to the handler, and then the next thing is

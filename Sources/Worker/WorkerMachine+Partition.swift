@@ -9,6 +9,9 @@ extension WorkerMachine {
         }
     }
 
+    /// What the next batch is likely to be made of.
+    var upcoming: ArraySlice<LogRecord> { queue[head...].prefix(batchLimit) }
+
     /// Everything below these offsets has its event in the topic.
     mutating func relayed(_ reach: [Int32: Int64]) {
         for (number, offset) in reach {

@@ -17,9 +17,9 @@ struct WorkerMachine {
     /// The batch that is under way; nil unless processing, republishing, checking or waiting to check.
     private(set) var batch: Batch?
     private var toAcquire: [Int32] = []
-    private var queue: [LogRecord] = []
-    private var head = 0
-    private var batchLimit: Int
+    private(set) var queue: [LogRecord] = []
+    private(set) var head = 0
+    private(set) var batchLimit: Int
     private var failures = 0
     /// Why the database cannot be used now, for readiness; nil when it can.
     private(set) var databaseProblem: String?

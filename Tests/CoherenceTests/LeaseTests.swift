@@ -79,6 +79,31 @@ import Testing
         }
     }
 
+    @Test func `many keys at once are each written as one alone, and one of another type keeps none of the others from it`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            func value(_ key: String) throws -> String? { try client.call("GET", key).text }
+            #expect(try client.call("SET", "read", "3\nold").text == "OK")
+            #expect(try client.call("RPUSH", "list", "x").integer == 1)
+            let values = ["unread", "list", "read", "5", "u", "5", "l", "5", "new"]
+            let answer = try client.connection.command(["FCALL", "sluice_put_all", "3"] + values + ["60000", "60000"])
+            guard case .error(let text) = answer else {
+                Issue.record("a list was written over: \(answer)")
+                return
+            }
+            #expect(text.hasPrefix("WRONGTYPE"))
+            // A body where a body stood, which somebody reads; a floor elsewhere.
+            #expect(try value("unread") == "5\n" && value("read") == "5\nnew")
+            #expect(try client.call("FCALL", "sluice_put_all", "2", "unread", "read", "5", "x", "4", "x", "60000", "60000").integer == 2)
+            #expect(try value("unread") == "5\n" && value("read") == "5\nnew")
+            #expect(
+                try client.call("FCALL", "sluice_fill_all", "3", "unread", "read", "fresh", "4", "x", "5", "same", "1", "f", "60000")
+                    .integer == 3)
+            #expect(try value("unread") == "5\n" && value("read") == "5\nsame" && value("fresh") == "1\nf")
+            #expect(try (1...60_000).contains(client.call("PTTL", "fresh").integer ?? 0))
+        }
+    }
+
     @Test func `a lease runs out by itself, and nothing is filled or believed without`() throws {
         try withServer { server in
             let client = try Client(server)

@@ -187,11 +187,16 @@ final class Witness: Sendable {
         let text = try String(contentsOfFile: heard, encoding: .utf8)
         var bodies: [String] = []
         for line in text.split(separator: "\n")
-        where line.contains("\"sluice_put\"") || line.contains("\"sluice_fill\"") || line.contains("\"PUBLISH\"") {
-            guard let start = line.firstRange(of: "{\\\"id\\\":"), let end = line.lastIndex(of: "}") else { continue }
-            let quoted = String(line[start.lowerBound...end])
-            bodies.append(
-                quoted.replacing("\\\\", with: "\u{1}").replacing("\\\"", with: "\"").replacing("\u{1}", with: "\\"))
+        where line.contains("\"sluice_put_all\"") || line.contains("\"sluice_fill") || line.contains("\"sluice_replace\"")
+            || line.contains("\"PUBLISH\"")
+        {
+            // Each argument stands in quotation marks, and a body's own are escaped.
+            for argument in line.split(separator: "\" \"") {
+                guard let start = argument.firstRange(of: "{\\\"id\\\":"), let end = argument.lastIndex(of: "}") else { continue }
+                let quoted = String(argument[start.lowerBound...end])
+                bodies.append(
+                    quoted.replacing("\\\\", with: "\u{1}").replacing("\\\"", with: "\"").replacing("\u{1}", with: "\\"))
+            }
         }
         return bodies
     }

@@ -90,7 +90,7 @@ import Wire
         #expect(decision.stored.conflicts.map(\.position.offset) == [5])
         #expect(decision.stored.deadLetters.map(\.position.offset) == [6])
         #expect(decision.deadLetters.map(\.replyTo) == ["w:g:0"])
-        #expect(decision.tellings.map(\.id.low) == [1, 2, 3, 4, 4])
+        #expect(decision.tellings.map(\.id.low) == [4])
         #expect(decision.settledCount == 1 && decision.declinedCount == 0)
     }
 
@@ -110,7 +110,7 @@ import Wire
         #expect(repeated.stored.effects.payments.isEmpty && repeated.stored.effects.movements.isEmpty)
         #expect(repeated.retellings.map(\.id) == [id])
         book.commit()
-        let other = decide([command(3, pay(6), fingerprint: 4, offset: 9)], &book, priors: [(id, 3)])
+        let other = decide([command(3, pay(6), fingerprint: 4, replyTo: "w:g:0", offset: 9)], &book, priors: [(id, 3)])
         #expect(other.stored.effects.payments.isEmpty)
         #expect(other.stored.conflicts.count == 1)
         #expect(other.tellings.map(\.outcome) == [.keyReused])
