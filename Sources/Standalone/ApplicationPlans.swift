@@ -11,6 +11,8 @@ struct ApplicationPlans: Sendable {
     let database: String
     /// The same database, in the gateways' role; that is also the role of `replicas`.
     let gatewayDatabase: String
+    /// The same in the worker's role.
+    let workerDatabase: String
     let replicas: [String]
     let redis: String
 
@@ -50,6 +52,7 @@ struct ApplicationPlans: Sendable {
         var plan = service(name, ["gateway"], admin: admin, stage: stage)
         plan.address = ports.address(port)
         plan.environment["SLUICE_DATABASE"] = gatewayDatabase
+        connect(&plan, as: .gateway)
         plan.environment["SLUICE_LISTEN"] = ports.address(port)
         plan.environment["SLUICE_LISTEN_UNIX"] = layout.gatewaySocketPrefix(name)
         plan.environment["SLUICE_THREADS"] = "\(threads)"
@@ -60,7 +63,14 @@ struct ApplicationPlans: Sendable {
     private func worker(stage: Int) -> ProcessPlan {
         var plan = service("worker-1", ["worker"], admin: .workerAdmin, stage: stage)
         plan.address = ports.address(.workerAdmin)
+        plan.environment["SLUICE_DATABASE"] = workerDatabase
+        connect(&plan, as: .worker)
         return plan
+    }
+
+    private func connect(_ plan: inout ProcessPlan, as user: RedisUser) {
+        plan.environment["SLUICE_REDIS_USER"] = user.name
+        plan.environment["SLUICE_REDIS_PASSWORD_FILE"] = layout.redisPassword(user)
     }
 
     private func service(_ name: String, _ arguments: [String], admin: PortName, stage: Int) -> ProcessPlan {

@@ -38,6 +38,7 @@ struct Layout: Sendable, Equatable {
     var nginx: String { data + "/nginx" }
     /// Written by `sluice audit`, shown by the gateways.
     var auditMetrics: String { data + "/audit.prom" }
+    func redisPassword(_ user: RedisUser) -> String { "\(secrets)/redis-\(user.rawValue)" }
     /// Named so that it is found by whoever wants to send the first request.
     var demoKey: String { data + "/demo.key" }
 

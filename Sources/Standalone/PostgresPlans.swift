@@ -22,6 +22,8 @@ struct PostgresPlans: Sendable {
 
     /// The connection string of the ledger's database on the primary (libpq, "Connection Strings").
     var primaryConninfo: String { conninfo(.primary, role: "sluice") }
+    /// The same for the worker, whose role changes no entry.
+    var workerConninfo: String { conninfo(.primary, role: "sluice_worker") }
     /// The same for gateways, whose role may only read.
     var gatewayConninfo: String { conninfo(.primary, role: "sluice_gateway") }
     /// Those of the servers that serve reads: the synchronous standby is left out, so that stopping a

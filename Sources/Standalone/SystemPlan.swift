@@ -15,8 +15,9 @@ struct SystemPlan: Sendable {
         let parts = options.components
         var processes: [ProcessPlan] = []
         // Stages 0 to 5 bring PostgreSQL up; what does not depend on it starts beside its first.
+        let secrets = try Secrets.load(layout)
         let postgres = PostgresPlans(
-            layout: layout, ports: ports, user: users.postgres, secrets: try Secrets.load(layout),
+            layout: layout, ports: ports, user: users.postgres, secrets: secrets,
             binaries: PostgresPlans.debianBinaries)
         if parts.contains(.postgres) {
             _ = try Programs.require("\(postgres.binaries)/postgres", package: "postgresql-15")
@@ -24,14 +25,15 @@ struct SystemPlan: Sendable {
             processes += postgres.plans(from: 0)
         }
         if parts.contains(.redis) {
-            let redis = RedisPlan(layout: layout, executable: try Programs.find("redis-server", package: "redis-server"))
+            let redis = RedisPlan(layout: layout, executable: try Programs.find("redis-server", package: "redis-server"), secrets: secrets)
             try redis.writeFiles()
             processes.append(redis.plan(stage: 0))
         }
         if parts.contains(.broker) { processes.append(try broker.plan(layout: layout, ports: ports, stage: 0)) }
         let application = ApplicationPlans(
             layout: layout, ports: ports, threads: options.threads, database: postgres.primaryConninfo,
-            gatewayDatabase: postgres.gatewayConninfo, replicas: postgres.replicaConninfos, redis: "unix:\(layout.redisSocket)")
+            gatewayDatabase: postgres.gatewayConninfo, workerDatabase: postgres.workerConninfo, replicas: postgres.replicaConninfos,
+            redis: "unix:\(layout.redisSocket)")
         try SystemCall.writeFile(layout.data + "/settings.env", application.settingsFile, mode: 0o600)
         if parts.contains(.application) { processes += application.plans(from: 6) }
         if parts.contains(.nginx) {

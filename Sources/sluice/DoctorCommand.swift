@@ -28,6 +28,7 @@ struct DoctorCommand: ParsableCommand {
     var only: String?
     @Option(help: "Gateways, for the sum of connections.") var gateways = 2
     @Option(help: "Workers, for the same.") var workers = 2
+    @Option(help: "The role of the workers, whose rights are looked at.") var workerRole = "sluice_worker"
     @Option(
         help: ArgumentHelp("Connections of a gateway to one server. [SLUICE_SERVER_CONNECTIONS] (default: 24)", valueName: "n"))
     var serverConnections: String?
@@ -75,6 +76,7 @@ struct DoctorCommand: ParsableCommand {
         doctor.looksAtSystem = parts.contains(.system)
         doctor.gateways = gateways
         doctor.workers = workers
+        doctor.workerRole = workerRole
         doctor.serverConnections = try Settings.integer(
             "server-connections", serverConnections, in: 2...1_000, absent: doctor.serverConnections)
         if probe {

@@ -18,6 +18,10 @@ struct MigrateCommand: ParsableCommand {
     var replication: Int16?
 
     @Option(
+        help: ArgumentHelp("The role of the workers, if there is one: it gets the rights it needs and loses others.", valueName: "role"))
+    var workerRole = "sluice_worker"
+
+    @Option(
         help: ArgumentHelp(
             "Move on to the brokers' log from another one that is drained, as the report of an audit shows.",
             discussion: "Stop the gateways, wait until the worker has caught up, run sluice audit --json > audit.json against the old "
@@ -42,6 +46,7 @@ struct MigrateCommand: ParsableCommand {
         migrator.partitions = partitions
         migrator.replication = replication
         migrator.waitSeconds = wait
+        migrator.workerRole = workerRole
         try reporting { () throws(OperateError) in
             if let adoptLog { migrator.adoption = try AuditReport.read(path: adoptLog) }
             try migrator.run { say($0) }

@@ -34,6 +34,21 @@ extension WholeSystem {
             #expect(probe.records == 200 && probe.lost == 0 && probe.doubled == 0 && probe.disordered == 0)
         }
 
+        @Test func `the worker's role adds entries and can change none, and the processes connect as users of their own`() throws {
+            let system = SystemUnderTest.shared
+            let worker = (system.settings["SLUICE_DATABASE"] ?? "").replacingOccurrences(of: "user=sluice ", with: "user=sluice_worker ")
+            for statement in ["UPDATE sluice.movement SET amount = 1", "DELETE FROM sluice.operation", "TRUNCATE sluice.movement"] {
+                let result = try run("/usr/bin/psql", ["--no-psqlrc", "-qAtX", "-d", worker, "-c", statement])
+                #expect(result.code != 0 && result.errors.contains("permission denied"), "\(result)")
+            }
+            let users = try LedgerTables(system: system).rows(
+                "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name IN ('worker-1', 'gateway-a')", asSuperuser: true)
+            #expect(Set(users.flatMap(\.self)) == ["sluice_gateway", "sluice_worker"])
+            let socket = (system.settings["SLUICE_REDIS"] ?? "").replacingOccurrences(of: "unix:", with: "")
+            let clients = try run("/usr/bin/redis-cli", ["-s", socket, "CLIENT", "LIST"]).output
+            for user in ["sluice_gateway", "sluice_worker"] { #expect(clients.contains("user=\(user) "), "\(clients)") }
+        }
+
         @Test func `failures and wrong settings end it with codes of their own`() throws {
             let system = SystemUnderTest.shared
             // More gateways than the primary has connections for.

@@ -70,6 +70,7 @@ final class SystemUnderTest: Sendable {
         }
         let left = ProcessTree.mentioning(folder)
         problems += left.map { "left running: \($0)" }
+        problems += SecretSearch(data: data).leaks
         for line in left { if let pid = pid_t(line.prefix { $0 != ":" }) { kill(pid, SIGKILL) } }
         if ProcessInfo.processInfo.environment["SLUICE_KEEP"] == nil { try? FileManager.default.removeItem(atPath: folder) }
         return problems

@@ -33,11 +33,9 @@ import Testing
             try primary.connect().run(
                 """
                 CREATE ROLE test_worker LOGIN IN ROLE pg_monitor;
-                GRANT USAGE ON SCHEMA sluice TO test_worker;
-                GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA sluice TO test_worker;
-                GRANT UPDATE ON sluice.account, sluice.payment, sluice.kafka_offset TO test_worker;
                 CREATE ROLE test_gateway LOGIN CONNECTION LIMIT 60 IN ROLE pg_read_all_data;
                 """)
+            #expect(try WorkerRights(role: "test_worker").grant(on: primary.connect()))
             var setUp = RedisConfiguration(endpoint: redis.endpoint)
             setUp.setUp = RedisFunctions.setUp
             _ = try RedisConnection(setUp)
@@ -46,6 +44,7 @@ import Testing
             doctor.replicas = [PostgresConfiguration(connectionString: at(standby, "test_gateway"))]
             doctor.redis = RedisConfiguration(endpoint: redis.endpoint)
             doctor.looksAtSystem = false
+            doctor.workerRole = "test_worker"
         }
 
         deinit { redis.stop() }

@@ -50,9 +50,17 @@ import Testing
         try withTemporaryFolder { folder in
             let layout = Layout(data: folder, home: sourceFolder, executable: "/x", uid: 0)
             try layout.prepare(ServiceUsers())
-            try RedisPlan(layout: layout, executable: "/x").writeFiles()
+            let secrets = Secrets(superuser: "s", replication: "r", application: "a")
+            try RedisPlan(layout: layout, executable: "/x", secrets: secrets).writeFiles()
             let text = try #require(SystemCall.readFile(folder + "/redis/redis.conf"))
             #expect(settings(text) == settings(Expected.redis.replacingOccurrences(of: "/d/", with: folder + "/")))
+            // The digests of what the processes are given, which are not the application's password itself.
+            let users = try #require(SystemCall.readFile(folder + "/redis/users.acl"))
+            for user in RedisUser.allCases {
+                let password = try #require(SystemCall.readFile(layout.redisPassword(user))).trimmingCharacters(in: .newlines)
+                #expect(password.count == 32 && users.contains("user \(user.name) on #\(Secrets.digest(password)) "))
+            }
+            for name in ["OPERATOR", "GATEWAY", "WORKER"] { #expect(!users.contains("@\(name)@")) }
         }
     }
 
@@ -82,7 +90,7 @@ import Testing
                 ])
             #expect(
                 SystemCall.readFile(folder + "/postgres/pgpass")
-                    == "*:*:*:postgres:s\n*:*:*:sluice_replication:r\n*:*:*:sluice:a\n*:*:*:sluice_gateway:a\n")
+                    == "*:*:*:postgres:s\n*:*:*:sluice_replication:r\n*:*:*:sluice:a\n*:*:*:sluice_gateway:a\n*:*:*:sluice_worker:a\n")
             #expect(plans.primaryConninfo.contains(" user=sluice ") && plans.gatewayConninfo.contains(" user=sluice_gateway "))
             #expect(plans.replicaConninfos.count == 1 && plans.replicaConninfos[0].contains("port=9033"), "the standby serves no reads")
         }
@@ -91,7 +99,8 @@ import Testing
     @Test func `no secret stands in an argument list, and migrations run before what needs them`() {
         let application = ApplicationPlans(
             layout: layout, ports: Ports(base: 9000), threads: 2, database: "host=/d port=1 user=sluice passfile=/d/p",
-            gatewayDatabase: "host=/d port=1 user=sluice_gateway passfile=/d/p", replicas: ["r1", "r2"], redis: "unix:/d/run/redis.sock")
+            gatewayDatabase: "host=/d port=1 user=sluice_gateway passfile=/d/p",
+            workerDatabase: "host=/d port=1 user=sluice_worker passfile=/d/p", replicas: ["r1", "r2"], redis: "unix:/d/run/redis.sock")
         let plans = application.plans(from: 6)
         #expect(plans.map(\.name) == ["migrate", "first-key", "gateway-a", "gateway-b", "worker-1"])
         #expect(plans.map(\.stage) == [6, 7, 8, 8, 8])
@@ -107,7 +116,10 @@ import Testing
             "SLUICE_REDIS": "unix:/d/run/redis.sock",
         ]
         for (name, value) in expected { #expect(gateway.environment[name] == value) }
-        #expect(plans[4].environment["SLUICE_DATABASE"] == "host=/d port=1 user=sluice passfile=/d/p")
+        #expect(plans[4].environment["SLUICE_DATABASE"] == "host=/d port=1 user=sluice_worker passfile=/d/p")
+        #expect(plans[0].environment["SLUICE_DATABASE"] == "host=/d port=1 user=sluice passfile=/d/p")
+        #expect(plans.map { $0.environment["SLUICE_REDIS_USER"] } == [nil, nil, "sluice_gateway", "sluice_gateway", "sluice_worker"])
+        #expect(plans[4].environment["SLUICE_REDIS_PASSWORD_FILE"] == "/d/secrets/redis-worker")
         #expect(gateway.readiness == .http(.tcp(port: 9012), path: "/readyz"))
         #expect(application.settingsFile.contains("SLUICE_REPLICAS='r1;r2'\n"), "a shell must not end the command at the semicolon")
     }

@@ -83,6 +83,7 @@ enum Expected {
         unixsocket /d/run/redis.sock
         unixsocketperm 700
         dir /d/redis
+        aclfile /d/redis/users.acl
         daemonize no
         loglevel notice
         logfile ""

@@ -15,6 +15,9 @@ SELECT 'CREATE ROLE sluice_replication LOGIN REPLICATION'
 SELECT 'CREATE ROLE sluice_gateway LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluice_gateway') \gexec
 ALTER ROLE sluice_gateway CONNECTION LIMIT 200 PASSWORD :'sluice_password';
 GRANT pg_read_all_data TO sluice_gateway;
+-- What workers connect as. `sluice migrate` gives it its rights: it adds entries and changes none.
+SELECT 'CREATE ROLE sluice_worker LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluice_worker') \gexec
+ALTER ROLE sluice_worker PASSWORD :'sluice_password';
 ALTER ROLE sluice PASSWORD :'sluice_password';
 -- So that `sluice doctor` is told which standby confirms commits, and how far the slots are behind.
 GRANT pg_monitor TO sluice;

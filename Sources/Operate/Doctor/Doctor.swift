@@ -18,6 +18,8 @@ public struct Doctor {
     /// How many there are or will be, for the sum of connections.
     public var gateways = 2
     public var workers = 2
+    /// Whose rights are looked at on the primary, where there is such a role.
+    public var workerRole = "sluice_worker"
     /// Connections of one gateway to one server.
     public var serverConnections = 24
     /// Records to produce on a topic of its own; 0 for none.
@@ -76,7 +78,7 @@ public struct Doctor {
     private func lookAtLedger(_ database: PostgresConfiguration, _ cluster: ClusterView?, _ report: inout DoctorReport) {
         do throws(OperateError) {
             let connection = try connect(database)
-            let facts = try ServerFacts.read(connection)
+            let facts = try ServerFacts.read(connection, role: workerRole)
             report.judge("ledger.reached", true, seen: "the primary answers", risk: "", mend: "")
             LedgerRules(facts: facts, gateways: gateways, workers: workers, serverConnections: serverConnections).judge(into: &report)
             ClockRules.judge(

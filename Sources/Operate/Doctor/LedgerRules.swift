@@ -63,7 +63,7 @@ struct LedgerRules {
         let names = value("synchronous_standby_names")
         report.judge(
             "ledger.synchronous-commit", ["on", "remote_apply"].contains(commit), level: commit == "remote_write" ? .warning : .failure,
-            seen: "synchronous_commit = \(commit) for \(facts.role.name)",
+            seen: "synchronous_commit = \(commit) for \(facts.user)",
             risk: commit == "remote_write"
                 ? "a power loss of both servers takes settled payments"
                 : "a crash, or a failover to the standby, takes payments that clients were told are settled",
@@ -75,9 +75,9 @@ struct LedgerRules {
         }
         if facts.standbys.contains(where: { $0.state.isEmpty }) {
             return report.warn(
-                "ledger.standby", seen: "\(facts.role.name) is not told which standby confirms",
+                "ledger.standby", seen: "\(facts.user) is not told which standby confirms",
                 risk: "nobody knows whether commits can return",
-                mend: "GRANT pg_monitor TO \(facts.role.name)")
+                mend: "GRANT pg_monitor TO \(facts.user)")
         }
         let confirming = facts.standbys.filter { $0.state == "streaming" && ["sync", "quorum"].contains($0.syncState) }
         report.judge(

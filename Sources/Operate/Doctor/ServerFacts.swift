@@ -34,6 +34,8 @@ struct ServerFacts: Sendable {
         var rewrites: [String] = []
     }
 
+    /// Whom this session is.
+    var user = ""
     var version: Int32 = 0
     var isStandby = false
     /// Of this session: what the role, the database and the connection string say counts.
@@ -56,7 +58,9 @@ struct ServerFacts: Sendable {
     ]
 
     /// Reads all of it; changes nothing.
-    static func read(_ connection: PostgresConnection) throws(OperateError) -> ServerFacts {
+    ///
+    /// - Parameter role: whose rights are looked at where there is such a role; else those of this session.
+    static func read(_ connection: PostgresConnection, role: String? = nil) throws(OperateError) -> ServerFacts {
         var facts = ServerFacts()
         try withPostgres { () throws(PostgresError) in
             // A doctor that waits holds up nobody: it takes no lock that anybody wants.
@@ -77,14 +81,17 @@ struct ServerFacts: Sendable {
             let list = names.map { "'\($0)'" }.joined(separator: ", ")
             let settings = try connection.query("SELECT n, coalesce(current_setting(n, true), '') FROM unnest(ARRAY[\(list)]) AS n")
             for row in 0..<settings.count { facts.settings[settings.text(row, 0)] = settings.text(row, 1) }
-            facts.role = try readRole(connection)
+            facts.user = try connection.query("SELECT current_user").text(0, 0)
+            facts.role = try readRole(connection, role)
             if !facts.isStandby { try facts.readReplication(connection) }
             try facts.readClock(connection)
         }
         return facts
     }
 
-    private static func readRole(_ connection: PostgresConnection) throws(PostgresError) -> Role {
+    private static func readRole(_ connection: PostgresConnection, _ role: String?) throws(PostgresError) -> Role {
+        var parameters = Parameters()
+        if let role { parameters.append(text: role) } else { parameters.appendNull(.text) }
         let rows = try connection.query(
             """
             SELECT r.rolname, r.rolsuper, r.rolconnlimit, pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE'),
@@ -94,8 +101,9 @@ struct ServerFacts: Sendable {
                    coalesce((SELECT string_agg(c.relname, ',' ORDER BY c.relname) FROM pg_class c
                               WHERE c.relnamespace = to_regnamespace('sluice') AND c.relname IN ('movement', 'operation')
                                 AND has_table_privilege(r.oid, c.oid, 'UPDATE, DELETE, TRUNCATE')), '')
-              FROM pg_roles r WHERE r.rolname = current_user
-            """)
+              FROM pg_roles r
+             WHERE r.rolname = coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1), current_user)
+            """, parameters)
         func list(_ column: Int) -> [String] { rows.text(0, column).split(separator: ",").map(String.init) }
         return Role(
             name: rows.text(0, 0), isSuperuser: rows.bool(0, 1), connectionLimit: rows.int32(0, 2), seesAll: rows.bool(0, 3),

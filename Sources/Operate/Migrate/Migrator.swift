@@ -10,6 +10,8 @@ public struct Migrator {
     public var partitions: Int32?
     /// Copies of each partition of a topic that is made; nil for 3, or fewer where there are fewer brokers.
     public var replication: Int16?
+    /// The role that workers connect as, which is given its rights; nothing is done when there is none.
+    public var workerRole = "sluice_worker"
     /// The report of an audit of the old log, to move on from it to the one that the brokers have now.
     public var adoption: AuditReport?
     /// How long servers that are not there yet are waited for.
@@ -29,6 +31,11 @@ public struct Migrator {
         let applied = try SchemaMigrator(connection: connection).run()
         for migration in applied { say("migration \(migration.number) (\(migration.name)): applied") }
         if applied.isEmpty { say("schema: up to date") }
+
+        let rights = WorkerRights(role: workerRole)
+        if try withPostgres({ () throws(PostgresError) in try rights.grant(on: connection) }), !applied.isEmpty {
+            say("role \(workerRole): has a worker's rights")
+        }
 
         let setup = TopicSetup(kafka: kafka, partitions: partitions, replication: replication, say: say)
         let count = try patience.attempt { () throws(OperateError) in try setup.run() }
