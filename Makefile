@@ -32,7 +32,8 @@ test-only:
 	infra/fuzz --short 8
 	infra/test-api .build/debug/sluice
 
-test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile; nothing is installed
+test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile, compose file; nothing is run
+	@dpkg -s docker-compose >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install docker-compose
 	infra/test-packaging
 
 test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
