@@ -114,8 +114,7 @@ public final class ReplicaPool {
     public func executeDated(
         _ queries: [Query], for asker: SharedBudget.Asker, isWanted: (() -> Bool)? = nil, completion: @escaping DatedCompletion
     ) -> Bool {
-        let choice = machine.choose(for: asker, nowNanoseconds: loop.nowNanoseconds)
-        let sent = send(Ask(queries: queries, asker: asker, isWanted: isWanted, completion: completion), to: choice, mayRetry: true)
+        let sent = sendToBest(Ask(queries: queries, asker: asker, isWanted: isWanted, completion: completion), mayRetry: true)
         if !sent { metrics.refused.add() }
         return sent
     }
@@ -161,6 +160,19 @@ public final class ReplicaPool {
         let completion: DatedCompletion
     }
 
+    /// A session may be broken and be found out only by what is sent over it: then the next best is asked, and nobody else meets it.
+    ///
+    /// - Parameter failed: a server that has just failed this.
+    private func sendToBest(_ ask: Ask, excluding failed: Int? = nil, mayRetry: Bool) -> Bool {
+        while true {
+            let choice = machine.choose(for: ask.asker, excluding: failed, nowNanoseconds: loop.nowNanoseconds)
+            guard case .member(let member, _) = choice else { return false }
+            if send(ask, to: choice, mayRetry: mayRetry) { return true }
+            guard session(member)?.isReady == false else { return false }
+            machine.sessionChanged(member, isReady: false)
+        }
+    }
+
     private func send(_ ask: Ask, to choice: PoolMachine.Choice, mayRetry: Bool) -> Bool {
         guard case .member(let member, let isLate) = choice, let session = session(member) else { return false }
         let covered = machine.coveredNanoseconds(ofServer: member.server, nowNanoseconds: loop.nowNanoseconds)
@@ -190,8 +202,7 @@ public final class ReplicaPool {
         guard mayRetry, Self.isWorthRepeating(error) else { return ask.completion(result, coveredNanoseconds) }
         // What was hit in place of another says nothing about its server.
         let failed = wasHitByCancel(error, member) ? nil : member.server
-        let choice = machine.choose(for: ask.asker, excluding: failed, nowNanoseconds: loop.nowNanoseconds)
-        guard send(ask, to: choice, mayRetry: false) else { return ask.completion(result, coveredNanoseconds) }
+        guard sendToBest(ask, excluding: failed, mayRetry: false) else { return ask.completion(result, coveredNanoseconds) }
         metrics.retried.add()
     }
 

@@ -95,6 +95,22 @@ import Testing
         pool.close()
     }
 
+    @Test func `reads that meet connections broken a moment ago, which nobody has noticed yet, are answered by another server`() throws {
+        let primary = try TestServer()
+        let standby = try TestServer(standbyOf: primary)
+        let pool = pool([configuration(standby)], primary: primary)
+        #expect(bench.run { pool.state(ofReplica: 0) == .serving && pool.metrics.states[0].value == 2 })
+        #expect(try readsFromStandby(pool) == true)
+        // The loop stands still meanwhile: the pool takes both sessions for ready.
+        standby.stop()
+        #expect(pool.state(ofReplica: 0) == .serving)
+        for number in 0..<6 { #expect(pool.execute([SQL.query(whoAmI, 1)], completion: answers.completion("met \(number)"))) }
+        #expect(bench.run { answers.count == 7 })
+        for number in 0..<6 { #expect(try answers.rows("met \(number)")[0].bool(0, 0) == false) }
+        #expect(pool.metrics.refused.value == 0)
+        pool.close()
+    }
+
     @Test func `a read that a frozen standby does not answer is repeated, it is left out, and a dead address never serves`() throws {
         let primary = try TestServer()
         let standby = try TestServer(standbyOf: primary)
