@@ -65,8 +65,18 @@ final class CommandDoor {
     /// Counts further commands of a tenant, beyond the first of a request; false when they are beyond its quota.
     var takeTurns: (TenantID, Int) -> Bool = { _, _ in true }
 
-    /// Whether workers' words are heard; told by the owner of the subscription.
-    var hearsWords = false
+    /// Whether workers' words are heard; told by the owner of the subscription. A word that was said while they were not is never said
+    /// again, so whoever waits for one is looked up, until every worker can have found its way back to Redis as well.
+    var hearsWords = false {
+        didSet {
+            guard hearsWords != oldValue else { return }
+            wordsFromMilliseconds = loop.nowNanoseconds / 1_000_000 + Self.wordsDistrustMilliseconds
+            for pending in commands.values where pending.flow.isAcknowledged { watchUnheard(pending) }
+        }
+    }
+    private var wordsFromMilliseconds: UInt64 = 0
+    /// Longer than a session to Redis waits between two attempts to connect.
+    private static let wordsDistrustMilliseconds: UInt64 = 2_000
 
     /// Whether the log keeps up: else new commands are refused.
     var isOpen: Bool {
@@ -235,9 +245,11 @@ final class CommandDoor {
     /// Where no word comes, because workers are not heard or because nobody waited when the record was written, a command that is
     /// decided would wait until its time runs out: it is looked up now and then.
     private func watchUnheard(_ pending: PendingCommand) {
-        guard !hearsWords || !pending.asksForWord, !pending.flow.isFinished, !pending.isUnheard else { return }
+        let now = loop.nowNanoseconds / 1_000_000
+        let isHeard = hearsWords && now >= wordsFromMilliseconds && pending.asksForWord
+        guard !isHeard, !pending.flow.isFinished, !pending.isUnheard else { return }
         pending.isUnheard = true
-        waits.appendUnheard(pending, deadline: loop.nowNanoseconds / 1_000_000 + UInt64(limits.paymentPollMilliseconds))
+        waits.appendUnheard(pending, deadline: now + UInt64(limits.paymentPollMilliseconds))
     }
 
     private func found(_ pending: PendingCommand, _ finding: OutcomeLookUps.Finding) {

@@ -1,4 +1,6 @@
+import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 extension WholeSystem {
@@ -33,6 +35,37 @@ extension WholeSystem {
             let isFresh = try eventually(seconds: 10) { try scene.client.get("/v1/accounts/\(shop)").json.posted.int == 15 }
             #expect(isFresh)
             try expectLedgerIsSound(scene.system)
+        }
+
+        /// The worker commits and may not say so: what a word is that nobody heard.
+        @Test func `a word that was lost with the subscription is made up for, long before the client's time is up`() throws {
+            let scene = try Scene()
+            let system = scene.system
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            func redis(_ arguments: String...) throws {
+                let socket = String((system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
+                let result = try run("/usr/bin/redis-cli", ["-s", socket] + arguments)
+                try #require(result.code == 0, "\(result)")
+            }
+            let (endpoint, key) = (try system.nginx(), system.demoKey)
+            let answered = Mutex<(status: Int, seconds: Double)?>(nil)
+            defer { try? redis("ACL", "SETUSER", "default", "+publish") }
+            try system.whileFrozen("worker-1") {
+                Thread.detachNewThread {
+                    let began = Moment.now
+                    let status = (try? APIClient(endpoint, key: key).pay(5, from: world, to: shop, wait: 10))?.status ?? 0
+                    answered.withLock { $0 = (status, began.secondsAgo) }
+                }
+                // It is in the log, and its client is parked.
+                usleep(500_000)
+                try redis("ACL", "SETUSER", "default", "-publish")
+                try redis("CLIENT", "KILL", "TYPE", "pubsub")
+            }
+            let isAnswered = eventually(seconds: 15) { answered.withLock { $0 != nil } }
+            try #require(isAnswered)
+            let (status, seconds) = try #require(answered.withLock { $0 })
+            #expect(status == 201 && seconds < 6, "\(status) after \(seconds) s")
         }
 
         @Test func `kill -9 of Redis under load fails no read and loses no payment`() throws {
