@@ -59,6 +59,23 @@ extension Measurements {
             #expect(report.refused?.count == 50 && report.statuses == ["503": 150])
         }
 
+        @Test(arguments: [("payment_not_visible_yet", true), ("payment_not_found", false)])
+        func `a payment that may only not be visible yet is asked for again, one that is not there is not`(
+            code: String, isAskedAgain: Bool
+        ) throws {
+            let stub = stub(StubBehaviour(misses: (3, code), settlesAfterMilliseconds: 0))
+            defer { stub.stop() }
+            var options = try options(stub, rate: 200)
+            options.mix = LoadOptions.Mix(reads: 1, writes: 1)
+            (options.mix.balances, options.mix.statuses, options.mix.transactions) = (0, 1, 0)
+            options.retriesMax = 8
+            let report = Load.run(options)
+            let missed = try #require(report.statuses["404"])
+            #expect(missed > 20 && report.answered == 200)
+            #expect(report.retries == (isAskedAgain ? missed : 0))
+            #expect(report.refused?.count == (isAskedAgain ? nil : missed))
+        }
+
         @Test func `duplicates repeat a key and its body, and another payment for a key is noticed`() throws {
             for forgets in [false, true] {
                 let stub = stub(StubBehaviour(settlesAfterMilliseconds: 0, forgetsKeys: forgets))

@@ -27,6 +27,8 @@ struct StubBehaviour: Sendable {
     var refusesEvery: Int?
     /// Every n-th answer is the connection's last.
     var closesEvery: Int?
+    /// Every n-th status of a payment is 404 with this problem.
+    var misses: (every: Int, code: String)?
     /// Requests are never answered.
     var isSilent = false
     /// What refusals carry.
@@ -105,6 +107,11 @@ private final class Stub: RequestHandler {
         reply.isRefused = behaviour.refusesEvery.map { count.isMultiple(of: $0) } ?? false
         reply.isLast = behaviour.closesEvery.map { count.isMultiple(of: $0) } ?? false
         if let settles = behaviour.settlesAfterMilliseconds { reply.body = payment(head, bytes, settles, now, &reply.isAccepted) }
+        if let misses = behaviour.misses, Self.text(bytes[head.path]).hasPrefix("/v1/payments/") {
+            statusCount += 1
+            reply.isMissing = statusCount.isMultiple(of: misses.every)
+            if reply.isMissing { reply.body = "{\"type\":\"/problems/\(misses.code)\",\"status\":404}" }
+        }
         guard let delay = behaviour.delayMicroseconds else { return answer(ticket, reply) }
         waiting.append((now + delay(count - 1) * 1_000, now, ticket, reply))
         waiting.sort { $0.due < $1.due }
@@ -113,6 +120,7 @@ private final class Stub: RequestHandler {
 
     private struct Reply {
         var isRefused = false
+        var isMissing = false
         var isLast = false
         var isAccepted = false
         var body = "{}"
@@ -121,7 +129,8 @@ private final class Stub: RequestHandler {
     private func answer(_ ticket: RequestTicket, _ reply: Reply) {
         server?.respond(ticket, closing: reply.isLast) { rendering, output, date in
             let body: [UInt8] = Array(reply.body.utf8)
-            let writer = ResponseWriter(reply.isRefused ? .serviceUnavailable : reply.isAccepted ? .accepted : .ok, rendering)
+            let good: Status = reply.isMissing ? .notFound : reply.isAccepted ? .accepted : .ok
+            let writer = ResponseWriter(reply.isRefused ? .serviceUnavailable : good, rendering)
             writer.begin(&output, date: date)
             if reply.isRefused, let seconds = behaviour.retryAfterSeconds { writer.field(&output, "Retry-After", decimal: UInt64(seconds)) }
             writer.end(&output, body: body.span)
@@ -149,6 +158,7 @@ private final class Stub: RequestHandler {
     // MARK: Payments
 
     private var accepted: [String: UInt64] = [:]
+    private var statusCount = 0
 
     private func payment(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ settles: UInt64, _ now: UInt64, _ isAccepted: inout Bool)
         -> String

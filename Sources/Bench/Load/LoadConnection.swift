@@ -251,8 +251,8 @@ final class LoadConnection {
 
     private func answer(to plan: RequestPlan, _ body: ByteRange) -> LoadAnswer {
         var answer = LoadAnswer(status: Int(head.status))
-        let retryAfter = answer.isForTheMoment ? head.fields.first(.retryAfter) : nil
         if plan.kind.isWrite || plan.kind == .status { Self.read(input, body, into: &answer) }
+        let retryAfter = answer.isForTheMoment ? head.fields.first(.retryAfter) : nil
         if let retryAfter { answer.retryAfterSeconds = Self.seconds(input, retryAfter) }
         return answer
     }

@@ -82,11 +82,15 @@ struct LoadAnswer {
     var isSuccess: Bool { (200..<300).contains(status) || isDeclined }
     /// A business outcome, not a failure.
     var isDeclined: Bool { status == 402 }
+    /// Of a payment's status: it was not there, and the server says that it may only not be seen yet.
+    var isNotVisibleYet = false
     /// Whether the same request may do better a little later.
-    var isForTheMoment: Bool { status == 429 || status == 503 || status == 504 }
+    var isForTheMoment: Bool { status == 429 || status == 503 || status == 504 || isNotVisibleYet }
 
-    /// Reads the start of a body that shows a payment: `{"id":"32 digits","status":"NAME"`, as the API writes it.
+    /// Reads the start of a body that shows a payment: `{"id":"32 digits","status":"NAME"`, as the API writes it; or why there is none.
     mutating func readPayment(_ body: Span<UInt8>) {
+        let notYet: StaticString = "{\"type\":\"/problems/payment_not_visible_yet\""
+        isNotVisibleYet = status == 404 && Self.stands(notYet, in: body, at: 0)
         let opening: StaticString = "{\"id\":\""
         let middle: StaticString = "\",\"status\":\""
         let undecided: StaticString = "processing"

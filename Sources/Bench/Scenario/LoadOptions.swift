@@ -96,7 +96,7 @@ public struct LoadOptions: Sendable {
         if phases.allSatisfy(\.isWarmUp) { return "one phase at least must not be for warming up" }
         if phases.allSatisfy({ $0.from == 0 && $0.to == 0 }) { return "one phase at least must have a level above 0" }
         if !(timeoutSeconds >= 0.1 && timeoutSeconds <= 600) { return "the time-out must be 0.1 to 600 seconds" }
-        if !(0...10).contains(retriesMax) { return "the retries must be 0 to 10" }
+        if !(0...100).contains(retriesMax) { return "the retries must be 0 to 100" }
         return mixProblem
     }
 
