@@ -6,9 +6,11 @@ import Testing
 /// A gateway of a test: listens where nginx expects one and does as it is told with every request.
 final class FakeGateway: Sendable {
     enum Behaviour: Sendable {
-        case answer(status: String, body: String)
+        case answer(status: String, body: String, afterMilliseconds: UInt32 = 0)
         /// Reads the request and closes the connection: a gateway that was killed.
         case closeAfterReading
+        /// Takes requests and answers none: a gateway that is frozen.
+        case keepSilent
     }
 
     private let listener: ListeningSocket
@@ -36,10 +38,12 @@ final class FakeGateway: Sendable {
             Thread.detachNewThread { [self] in
                 while let request = Self.read(connection) {
                     received.withLock { $0.append(request) }
-                    guard case .answer(let status, let body) = behaviour else { break }
+                    if case .keepSilent = behaviour { continue }
+                    guard case .answer(let status, let body, let milliseconds) = behaviour else { break }
+                    usleep(milliseconds * 1_000)
                     let head = "HTTP/1.1 \(status)\r\nContent-Type: application/json\r\nX-Request-Id: from-gateway\r\n"
                     let text = head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
-                    guard unsafe write(connection, text, text.utf8.count) == text.utf8.count else { break }
+                    guard unsafe send(connection, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count else { break }
                 }
                 close(connection)
             }

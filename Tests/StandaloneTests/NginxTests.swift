@@ -31,7 +31,8 @@ import Testing
         }
     }
 
-    private static func withEdge(_ body: @escaping @Sendable (Edge) throws -> Void) async throws {
+    /// - Parameter readSeconds: in place of the time that a read's gateway has.
+    private static func withEdge(readSeconds: Int? = nil, _ body: @escaping @Sendable (Edge) throws -> Void) async throws {
         try await onThread {
             try withTemporaryFolder { folder in
                 let users = try ServiceUsers.current()
@@ -42,6 +43,12 @@ import Testing
                     layout: layout, ports: ports, user: users.nginx, payments: ["gateway-a", "gateway-b"],
                     inquiries: ["gateway-b", "gateway-a"], threads: 1, executable: "/usr/sbin/nginx", workers: 1, descriptorsMax: 1024)
                 try nginx.writeFiles()
+                if let readSeconds {
+                    let path = layout.nginx + "/api.conf"
+                    let text = try #require(SystemCall.readFile(path))
+                    try #require(text.contains("proxy_read_timeout 7s;"))
+                    try SystemCall.writeFile(path, text.replacing("timeout 7s;", with: "timeout \(readSeconds)s;"), mode: 0o644)
+                }
                 let plan = nginx.plan(stage: 0)
                 let pid = try ChildProcess.spawn(plan)
                 defer {
@@ -139,6 +146,36 @@ import Testing
                         #expect(answer.status == 200)
                     }
                     #expect(gateway.requests.count == 6 && !broken.requests.isEmpty)
+                }
+            }
+        }
+    }
+
+    @Test func `a read that a frozen gateway does not answer is answered by the other, which soon gets all of them`() async throws {
+        try await Self.withEdge(readSeconds: 1) { edge in
+            try Self.withGateway(edge.socket("gateway-a"), .keepSilent) { frozen in
+                try Self.withGateway(edge.socket("gateway-b"), .answer(status: "200 OK", body: "{}")) { gateway in
+                    for _ in 0..<20 {
+                        let answer = try edge.send("/v1/accounts")
+                        #expect(answer.status == 200)
+                    }
+                    #expect(gateway.requests.count == 20)
+                    #expect(frozen.requests.count == 3)
+                }
+            }
+        }
+    }
+
+    @Test func `a read that waits is left its time, and one without a wait is not`() async throws {
+        try await Self.withEdge(readSeconds: 1) { edge in
+            try Self.withGateway(edge.socket("gateway-a"), .answer(status: "200 OK", body: "{}", afterMilliseconds: 1_500)) { first in
+                try Self.withGateway(edge.socket("gateway-b"), .answer(status: "200 OK", body: "{}", afterMilliseconds: 1_500)) { second in
+                    let waited = try edge.send("/v1/payments/0?wait=2")
+                    #expect(waited.status == 200)
+                    #expect(first.requests.count + second.requests.count == 1)
+                    let answer = try edge.send("/v1/payments/0")
+                    #expect(answer.status == 503 && answer.text.contains(#""code":"service_unavailable""#), "\(answer.text)")
+                    #expect(first.requests.count + second.requests.count == 3)
                 }
             }
         }
