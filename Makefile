@@ -106,6 +106,10 @@ test-reads: setup  ## the session checker for three minutes with faults, 20,000 
 	SLUICE_CHECK_SECONDS=180 SLUICE_CHECK_ROUNDS=20000 $(SWIFT) test --skip-build --filter IntegrationTests.*SessionChecks
 	$(MAKE) test-read-faults
 
+test-faults: release  ## every part killed, stopped and frozen, disks full, clocks wrong, packets lost, into .build/bench/faults.json; as root for all of it
+	@dpkg -s iptables gcc >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install iptables gcc
+	ulimit -n $$(ulimit -Hn) && loadtest/test-faults .build/release/sluice .build/bench/faults.json $(FAULTS)
+
 test-read-faults: release  ## what reads feel of Redis or a replica lost, frozen, emptied or late, into .build/bench/read-faults.json; HOLD=2 to try it
 	loadtest/test-read-faults .build/release/sluice .build/bench/read-faults.json
 

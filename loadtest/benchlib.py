@@ -99,6 +99,9 @@ def measure(port, pids, connections, path="/", key=None, status=200):
 class System:
     """The whole of Sluice, with accounts that were paid into."""
 
+    # Further arguments of `sluice up`.
+    up = []
+
     def __init__(self, sluice, folder):
         self.sluice = sluice
         self.data = folder / "data"
@@ -108,7 +111,7 @@ class System:
         # A run that was broken off may have left one.
         subprocess.run([self.sluice, "down", "--data", self.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         shutil.rmtree(self.data, ignore_errors=True)
-        run(self.sluice, "up", "--data", self.data, "--port-base", "0", "--detach", stdout=subprocess.DEVNULL)
+        run(self.sluice, "up", "--data", self.data, "--port-base", "0", "--detach", *self.up, stdout=subprocess.DEVNULL)
         try:
             self.prepare()
         except BaseException:
@@ -117,12 +120,18 @@ class System:
         return self
 
     def prepare(self):
+        self.read_settings()
+        self.find_gateway()
+        self.make_accounts()
+
+    def read_settings(self):
         lines = (self.data / "settings.env").read_text().splitlines()
         self.settings = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
         self.settings = {name: value.strip("'") for name, value in self.settings.items()}
         self.key_file = self.settings["SLUICE_KEY_FILE"]
-        self.key = pathlib.Path(self.key_file).read_text().strip()
         self.redis = self.settings["SLUICE_REDIS"].removeprefix("unix:")
+
+    def find_gateway(self):
         listed = json.loads(run(self.sluice, "status", "--data", self.data, "--json", stdout=subprocess.PIPE).stdout)
         gateway = next(process for process in listed if process["name"] == "gateway-a")
         self.processes = listed
@@ -131,6 +140,9 @@ class System:
         # As `sluice up` decides it.
         self.threads = max(1, min(8, (os.cpu_count() or 2) // 2))
         self.port = int(gateway["address"].rpartition(":")[2])
+
+    def make_accounts(self):
+        self.key = pathlib.Path(self.key_file).read_text().strip()
         accounts = self.folder / "accounts.ndjson"
         with open(accounts, "w") as file:
             names = [f"bench:{number}" for number in range(1, ACCOUNTS + 1)]

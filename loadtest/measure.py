@@ -1,5 +1,6 @@
 """What the benchmarks in this folder share: processes and their CPU, and the list of figures with their targets."""
 
+import json
 import os
 import pathlib
 import socket
@@ -53,6 +54,9 @@ class Figures:
             "name": name, "value": round(value, 3), "unit": unit, "target": target, "met": met,
             "spread": [round(min(values), 3), round(max(values), 3)],
         })
+
+    def text(self):
+        return json.dumps(self.items, indent=1) + "\n"
 
     def show_targets(self):
         """What was aimed at and what came of it, and the closing line."""
