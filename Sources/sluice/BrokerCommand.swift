@@ -54,7 +54,7 @@ struct BrokerCommand: ParsableCommand {
             let allowed = "ADDRESS:PORT"
             let listen = try Settings.text(place, listen, allowed: allowed, absent: "127.0.0.1:9092")
             guard let address = SocketAddress(listen), case .tcp = address else {
-                throw SettingError(place, "'\(listen)' is not allowed: use \(allowed)")
+                throw SettingError(place, "'\(listen)' is not allowed: use an address and a port, as 127.0.0.1:9092")
             }
             var options = BrokerOptions(dataFolder: data, address: address)
             let advertised = Self.name("advertise")
