@@ -43,14 +43,13 @@ extension WholeSystem {
             let system = scene.system
             let world = try scene.world()
             let shop = try scene.open("shop")
-            func redis(_ arguments: String...) throws {
+            func redis(_ arguments: String...) throws -> String {
                 let socket = String((system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
-                let result = try run("/usr/bin/redis-cli", ["-s", socket] + arguments)
-                try #require(result.code == 0, "\(result)")
+                return try run("/usr/bin/redis-cli", ["-s", socket] + arguments).output
             }
             let (endpoint, key) = (try system.nginx(), system.demoKey)
             let answered = Mutex<(status: Int, seconds: Double)?>(nil)
-            defer { try? redis("ACL", "SETUSER", "default", "+publish") }
+            defer { _ = try? redis("ACL", "SETUSER", "sluice_worker", "+publish") }
             try system.whileFrozen("worker-1") {
                 Thread.detachNewThread {
                     let began = Moment.now
@@ -59,8 +58,10 @@ extension WholeSystem {
                 }
                 // It is in the log, and its client is parked.
                 usleep(500_000)
-                try redis("ACL", "SETUSER", "default", "-publish")
-                try redis("CLIENT", "KILL", "TYPE", "pubsub")
+                #expect(try redis("ACL", "SETUSER", "sluice_worker", "-publish") == "OK\n")
+                // The loops of both gateways.
+                let killed = try redis("CLIENT", "KILL", "TYPE", "pubsub")
+                #expect(Int(killed.trimmingCharacters(in: .whitespacesAndNewlines)).map { $0 >= 2 } == true, "\(killed)")
             }
             let isAnswered = eventually(seconds: 15) { answered.withLock { $0 != nil } }
             try #require(isAnswered)
