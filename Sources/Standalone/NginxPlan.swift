@@ -70,7 +70,7 @@ struct NginxPlan: Sendable {
     /// Alternating between the gateways, so that nginx's next choice after a dead one is the other's.
     private func servers(_ gateways: [String]) -> String {
         let sockets = (0..<threads).flatMap { thread in gateways.map { "\(layout.gatewaySocketPrefix($0)).\(thread)" } }
-        return sockets.map { "        server unix:\($0) max_fails=3 fail_timeout=5s;" }.joined(separator: "\n")
+        return sockets.map { "        server unix:\($0) max_fails=0;" }.joined(separator: "\n")
     }
 
     func plan(stage: Int) -> ProcessPlan {

@@ -21,19 +21,17 @@ enum Expected {
             uwsgi_temp_path /d/nginx/temp/uwsgi;
             scgi_temp_path /d/nginx/temp/scgi;
             upstream payments {
-                zone payments 64k;
-                server unix:/d/run/edge/gateway-a.0 max_fails=3 fail_timeout=5s;
-                server unix:/d/run/edge/gateway-b.0 max_fails=3 fail_timeout=5s;
-                server unix:/d/run/edge/gateway-a.1 max_fails=3 fail_timeout=5s;
-                server unix:/d/run/edge/gateway-b.1 max_fails=3 fail_timeout=5s;
+                server unix:/d/run/edge/gateway-a.0 max_fails=0;
+                server unix:/d/run/edge/gateway-b.0 max_fails=0;
+                server unix:/d/run/edge/gateway-a.1 max_fails=0;
+                server unix:/d/run/edge/gateway-b.1 max_fails=0;
                 keepalive 256;
                 keepalive_requests 1000000;
                 keepalive_timeout 20s;
             }
             upstream inquiries {
-                zone inquiries 64k;
-                server unix:/d/run/edge/gateway-b.0 max_fails=3 fail_timeout=5s;
-                server unix:/d/run/edge/gateway-b.1 max_fails=3 fail_timeout=5s;
+                server unix:/d/run/edge/gateway-b.0 max_fails=0;
+                server unix:/d/run/edge/gateway-b.1 max_fails=0;
                 keepalive 256;
                 keepalive_requests 1000000;
                 keepalive_timeout 20s;
