@@ -34,8 +34,13 @@ final class EventRelay {
 
     let relayed = Counter()
     let failures = Counter()
+    /// How often all that waited was begun anew.
+    let restarts = Counter()
 
     private let limits: WorkerLimits
+    /// Events that the producer holds at most. Once the relay is behind, two more batches may come: one that is being stored and one that is
+    /// stored and not told of.
+    private let producedMax: Int
     private let onRelayed: ([Int32: Int64]) -> Void
     private var producer: Producer?
     private var timer: LoopTimer?
@@ -61,7 +66,8 @@ final class EventRelay {
         self.onRelayed = onRelayed
         let version: [UInt8] = Array("1".utf8)
         headers.append("v", version.span)
-        var configuration = ProducerConfiguration(base: kafka, queueMessagesMax: limits.unrelayedEventsMax + limits.batchRecordsMax)
+        producedMax = limits.unrelayedEventsMax + 2 * limits.batchRecordsMax
+        var configuration = ProducerConfiguration(base: kafka, queueMessagesMax: producedMax)
         configuration.isOrdered = true
         producer = try Producer(loop: loop, configuration: configuration) { [unowned self] token, report in answered(token, report) }
         timer = LoopTimer(loop: loop) { [unowned self] in
@@ -135,6 +141,8 @@ final class EventRelay {
 
     private func produce() {
         while !isRestarting, !isClosing, nextToProduce < first + stretches.count {
+            // What is answered makes room, also what an earlier round has left.
+            guard let producer, producer.inFlight + stretches[nextToProduce - first].events.count <= producedMax else { return }
             guard produce(stretches[nextToProduce - first]) else { return restart() }
             nextToProduce += 1
         }
@@ -166,14 +174,16 @@ final class EventRelay {
         let isOfThisRound = token & ~Self.numberMask == tokenOfRound
         if case .delivered = report {
             relayed.add()
-            guard isOfThisRound else { return }
-            let index = Int(token & Self.numberMask) - first
-            stretches[index].delivered += 1
-            if index == 0 { confirm() }
+            if isOfThisRound {
+                let index = Int(token & Self.numberMask) - first
+                stretches[index].delivered += 1
+                if index == 0 { confirm() }
+            }
         } else {
             failures.add()
             if isOfThisRound { restart() }
         }
+        produce()
     }
 
     private func confirm() {
@@ -196,6 +206,7 @@ final class EventRelay {
     private func restart() {
         guard !isClosing else { return }
         round += 1
+        restarts.add()
         nextToProduce = first
         for index in stretches.indices { stretches[index].delivered = 0 }
         isRestarting = true

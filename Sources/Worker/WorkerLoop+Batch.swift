@@ -72,7 +72,6 @@ extension WorkerLoop {
                 }
             }
             pump()
-            tell()
         }
     }
 
@@ -93,10 +92,9 @@ extension WorkerLoop {
         machine.stored(decision.stored.advances)
         count(decision, start)
         untold.append((batch, decision))
-        // The next batch is sent before this one is told of: PostgreSQL stores it meanwhile. Where its accounts are still on their way, they
-        // come next.
-        guard !isLearningAhead else { return }
-        pump()
+        // The next batch is sent before this one is told of: PostgreSQL stores it meanwhile. Where its accounts are still on their way,
+        // PostgreSQL is busy, and nobody is left waiting for it.
+        if !isLearningAhead { pump() }
         tell()
     }
 

@@ -1,6 +1,7 @@
 import Kafka
 import Ledger
 import Loop
+import Telemetry
 import Testing
 import Wire
 
@@ -41,6 +42,27 @@ import Wire
         run(milliseconds: 100)
         #expect(reached == [[4: 8]])
         #expect(relay.unrelayedEvents == 0)
+        var isClosed = false
+        relay.close { isClosed = true }
+        while !isClosed { run(milliseconds: 20) }
+    }
+
+    @Test func `more events than the log's client has room for wait for it, and what is under way is not given up`() throws {
+        var limits = WorkerLimits()
+        limits.relayRetryMilliseconds = 10
+        limits.relayFlushMilliseconds = 10
+        limits.unrelayedEventsMax = 2
+        limits.batchRecordsMax = 2
+        let relay = try EventRelay(loop: loop, kafka: KafkaConfiguration(bootstrapServers: "127.0.0.1:1"), limits: limits) { _ in }
+        // There is room for six.
+        for offset in 0..<4 { relay.relay([event(3), event(3)], log: "log", reach: [3: Int64(offset)]) }
+        run(milliseconds: 100)
+        #expect(relay.isBehind && relay.unrelayedEvents == 8)
+        #expect(relay.restarts.value == 0)
+        // A beginning anew finds no room either until the client has answered: that is no reason for another one.
+        relay.forget(partition: 9)
+        run(milliseconds: 200)
+        #expect(relay.restarts.value == 1)
         var isClosed = false
         relay.close { isClosed = true }
         while !isClosed { run(milliseconds: 20) }
