@@ -76,7 +76,7 @@ struct DatabaseOptions: ParsableArguments {
         return try Self.configuration(text, "database", isFlag: database != nil, applicationName)
     }
 
-    /// What libpq says about a wrong string may repeat parts of it, but for the password's value.
+    /// What libpq says about a wrong string is not shown: it repeats parts of it, and a password may be among them.
     static func configuration(
         _ text: String, _ name: SettingName, isFlag: Bool, _ applicationName: String
     ) throws(SettingError) -> PostgresConfiguration {
@@ -85,7 +85,7 @@ struct DatabaseOptions: ParsableArguments {
         do {
             try configuration.validate()
         } catch {
-            throw SettingError(name, "is no libpq connection string: \(error)")
+            throw SettingError(name, "is no libpq connection string, as \"host=... dbname=... user=...\" or postgresql://user@host/dbname")
         }
         guard !isFlag || !configuration.hasPassword else {
             throw SettingError(

@@ -110,6 +110,13 @@ import Testing
             #expect(refused.code == 2 && refused.output.contains("everybody on this machine can read an argument list"), "\(refused)")
             #expect(!refused.output.contains(secret))
         }
+        // libpq would quote these in its complaint.
+        for wrong in ["host=/nowhere password=my \(secret) word", "postgresql://u:\(secret)%zz@h/db", "postgresql://u:\(secret)@[::1]x/db"]
+        {
+            let refused = try await start("gateway", Self.least + ["SLUICE_DATABASE=\(wrong)"], ["--check-config"])
+            #expect(refused.code == 2 && refused.output.contains("SLUICE_DATABASE"), "\(refused)")
+            #expect(!refused.output.contains(secret), "\(refused)")
+        }
     }
 
     @Test(arguments: [

@@ -46,6 +46,9 @@ struct LogProbe {
     private func judge(_ probe: DoctorReport.Probe, _ report: inout DoctorReport) {
         report.probe = probe
         report.judge(
+            "probe.acknowledged", probe.records == records, seen: "\(probe.records) of \(records) records acknowledged",
+            risk: "payments are refused", mend: "see the findings about the log above, and allow this client to write")
+        report.judge(
             "probe.kept", probe.lost == 0, seen: "\(probe.records) records acknowledged, \(probe.lost) of them not found",
             risk: "this cluster loses what it has acknowledged", mend: "see the findings about the log above")
         report.judge(
@@ -116,7 +119,10 @@ struct LogProbe {
                     topic: topic, partition: Int32(number % partitions), key: value.span.extracting(first: 1), value: value.span,
                     headers: HeaderList(), timestampMilliseconds: 0, token: UInt64(number))
                 // What is not taken was not acknowledged either.
-                if result != .queued { answered += 1 }
+                if result != .queued {
+                    answered += 1
+                    if answered == total { loop.stop() }
+                }
             }
         }
         pace.begin()

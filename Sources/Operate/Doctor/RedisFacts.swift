@@ -32,7 +32,7 @@ struct RedisFacts: Sendable {
                 facts.information["save"] = pair[1].text
             }
             facts.user = try connection.command(["ACL", "WHOAMI"]).text ?? ""
-            let functions = try connection.command(["FUNCTION", "LIST", "LIBRARYNAME", "sluice", "WITHCODE"])
+            let functions = try connection.command(["FUNCTION", "LIST", "LIBRARYNAME", "sluice*", "WITHCODE"])
             facts.hasFunctions = Self.hasOurs(functions)
             // Of this connection alone, and gone with it.
             if let number = try connection.command(["CLIENT", "ID"]).integer {
@@ -69,8 +69,7 @@ struct RedisFacts: Sendable {
     /// Nil for an error: an unknown command in an old server, or one that is not allowed.
     private static func hasOurs(_ reply: OwnedReply) -> Bool? {
         if case .error = reply { return nil }
-        let ours = RedisFunctions.setUp[0].last ?? ""
-        return contains(reply, ours)
+        return RedisFunctions.setUp.allSatisfy { contains(reply, $0.last ?? "") }
     }
 
     private static func contains(_ reply: OwnedReply, _ text: String) -> Bool {
