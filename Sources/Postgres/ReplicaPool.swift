@@ -105,9 +105,10 @@ public final class ReplicaPool {
 
     /// Sends the queries to the primary within its budget: for a read that no replica is fresh enough for. Not repeated.
     public func executeOnPrimary(
-        _ queries: [Query], for asker: SharedBudget.Asker, completion: @escaping PostgresSession.Completion
+        _ queries: [Query], for asker: SharedBudget.Asker, isWanted: (() -> Bool)? = nil,
+        completion: @escaping PostgresSession.Completion
     ) -> Bool {
-        executeDatedOnPrimary(queries, for: asker) { result, _ in completion(result) }
+        executeDatedOnPrimary(queries, for: asker, isWanted: isWanted) { result, _ in completion(result) }
     }
 
     /// As `execute`; for what is kept for others.
@@ -198,11 +199,11 @@ public final class ReplicaPool {
     ) {
         machine.finished(member, Self.outcome(result))
         guard case .failure(let error) = result else { return ask.completion(result, coveredNanoseconds) }
-        if isCancelled { return ask.completion(.failure(.cancelled), coveredNanoseconds) }
+        if isCancelled || ask.isWanted?() == false { return ask.completion(.failure(.cancelled), coveredNanoseconds) }
+        // What was hit in place of another says nothing about its server, and has not had its try.
+        if wasHitByCancel(error, member), send(ask, to: .member(member, isLate: false), mayRetry: mayRetry) { return metrics.retried.add() }
         guard mayRetry, Self.isWorthRepeating(error) else { return ask.completion(result, coveredNanoseconds) }
-        // What was hit in place of another says nothing about its server.
-        let failed = wasHitByCancel(error, member) ? nil : member.server
-        guard sendToBest(ask, excluding: failed, mayRetry: false) else { return ask.completion(result, coveredNanoseconds) }
+        guard sendToBest(ask, excluding: member.server, mayRetry: false) else { return ask.completion(result, coveredNanoseconds) }
         metrics.retried.add()
     }
 

@@ -217,4 +217,29 @@ import Testing
         #expect(pool.metrics.cancelled.value > 10)
         pool.close()
     }
+
+    @Test func `a read of the primary that a request to stop hits in place of another is sent again`() throws {
+        let primary = try TestServer()
+        let pool = ReplicaPool(
+            loop: bench.loop, replicas: [], primary: configuration(primary), primaryBudgetPerSecond: 10_000, lagBoundMilliseconds: 5_000,
+            sessionsPerReplica: 1, probeIntervalMilliseconds: 10)
+        #expect(bench.run { pool.isReady })
+        var (meant, others) = (0, 0)
+        for number in 0..<60 {
+            #expect(
+                pool.executeOnPrimary(
+                    [SQL.query(SQL.sleep, Int64(8 + number % 8))], for: nil, isWanted: { false }, completion: { _ in meant += 1 }))
+            for _ in 0..<3 {
+                #expect(
+                    pool.executeOnPrimary(
+                        [SQL.query(SQL.sleep, 3), SQL.query(whoAmI, 1)], for: nil, isWanted: { true },
+                        completion: { result in
+                            if case .success = result { others += 1 } else { Issue.record("hit, and not repeated: \(result)") }
+                        }))
+            }
+            #expect(bench.run { meant == number + 1 && others == 3 * (number + 1) })
+        }
+        #expect(pool.metrics.cancelled.value > 10)
+        pool.close()
+    }
 }
