@@ -162,7 +162,7 @@ import Testing
         #expect(try problem { $0.duplicateShare = 1.1 } != nil)
         #expect(try problem { ($0.duplicateShare, $0.waitShare) = (0.6, 0.6) } != nil)
         #expect(try problem { $0.followShare = .nan } != nil)
-        #expect(try problem { $0.retriesMax = 11 } != nil)
+        #expect(try problem { $0.retriesMax = 101 } != nil)
         #expect(try problem { $0.popularity = .hot(share: 0.5) } != nil)
         #expect(try problem { $0.seconds = 0 } != nil)
         #expect(try problem { $0.timeoutSeconds = 0 } != nil)
