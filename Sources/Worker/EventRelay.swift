@@ -143,14 +143,13 @@ final class EventRelay {
         while !isRestarting, !isClosing, nextToProduce < first + stretches.count {
             // What is answered makes room, also what an earlier round has left.
             guard let producer, producer.inFlight + stretches[nextToProduce - first].events.count <= producedMax else { return }
-            guard produce(stretches[nextToProduce - first]) else { return restart() }
+            guard produce(stretches[nextToProduce - first], with: producer) else { return restart() }
             nextToProduce += 1
         }
     }
 
     /// False when the producer took less than all of it.
-    private func produce(_ stretch: Stretch) -> Bool {
-        guard let producer else { return false }
+    private func produce(_ stretch: Stretch, with producer: Producer) -> Bool {
         let token = tokenOfRound | UInt64(nextToProduce)
         var start = 0
         for place in stretch.events {

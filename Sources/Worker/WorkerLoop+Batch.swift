@@ -91,27 +91,23 @@ extension WorkerLoop {
         book.shrink(to: options.limits.accountsKnownMax)
         machine.stored(decision.stored.advances)
         count(decision, start)
-        untold.append((batch, decision))
         // The next batch is sent before this one is told of: PostgreSQL stores it meanwhile. Where its accounts are still on their way,
         // PostgreSQL is busy, and nobody is left waiting for it.
         if !isLearningAhead { pump() }
-        tell()
+        tell(batch, decision)
     }
 
-    /// Tells of what is stored, in order.
-    private func tell() {
-        while !untold.isEmpty {
-            let (batch, decision) = untold.removeFirst()
-            let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
-            publisher.publish(
-                accounts: changed, tellings: decision.tellings,
-                payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
-                deadLetters: decision.deadLetters, reach: batch.reach)
-            FailPoint.published.hit()
-            relay(decision.events, reach: batch.reach)
-            relayFailTimer = FailPoint.relayed.afterTurn(loop)
-            retell(decision.retellings)
-        }
+    /// Tells of a batch that is stored.
+    private func tell(_ batch: Batch, _ decision: Decision) {
+        let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
+        publisher.publish(
+            accounts: changed, tellings: decision.tellings,
+            payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
+            deadLetters: decision.deadLetters, reach: batch.reach)
+        FailPoint.published.hit()
+        relay(decision.events, reach: batch.reach)
+        relayFailTimer = FailPoint.relayed.afterTurn(loop)
+        retell(decision.retellings)
     }
 
     /// Tells the outcomes of commands that had been decided before. Best effort: who is not told reads at its deadline.

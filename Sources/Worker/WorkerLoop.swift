@@ -19,8 +19,6 @@ final class WorkerLoop {
     private(set) var bookNumber = 0
     /// Accounts of the next batch are on their way.
     var isLearningAhead = false
-    /// Batches that are stored and not told of.
-    var untold: [(batch: Batch, decision: Decision)] = []
     /// Batches to come whose payments' ids are looked up before they are decided.
     var batchesToLookUp: Int
     private(set) var database: PostgresSession?
