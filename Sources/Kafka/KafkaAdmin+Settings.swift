@@ -137,7 +137,7 @@ extension KafkaAdmin {
     }
 
     /// Sends one administrative request and waits. The caller frees the event.
-    private static func ask(
+    static func ask(
         _ client: BlockingClient, _ operation: rd_kafka_admin_op_t, _ timeoutMilliseconds: Int32,
         _ send: (OpaquePointer, OpaquePointer) -> Void
     ) throws(KafkaError) -> OpaquePointer {

@@ -122,23 +122,12 @@ public enum KafkaAdmin {
     private static func create(
         _ client: BlockingClient, _ topic: OpaquePointer, _ name: String, _ timeoutMilliseconds: Int32
     ) throws(KafkaError) -> Bool {
-        guard let options = unsafe rd_kafka_AdminOptions_new(client.raw, RD_KAFKA_ADMIN_OP_CREATETOPICS),
-            let answers = unsafe rd_kafka_queue_new(client.raw)
-        else { throw KafkaError(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE) }
-        defer {
-            unsafe rd_kafka_queue_destroy(answers)
-            unsafe rd_kafka_AdminOptions_destroy(options)
-        }
-        unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
-        unsafe rd_kafka_AdminOptions_set_operation_timeout(options, timeoutMilliseconds, nil, 0)
         var topics: [OpaquePointer?] = unsafe [topic]
-        unsafe rd_kafka_CreateTopics(client.raw, &topics, 1, options, answers)
-        guard let event = unsafe rd_kafka_queue_poll(answers, timeoutMilliseconds + 1_000) else {
-            throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT)
+        let event = unsafe try ask(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeoutMilliseconds) { options, queue in
+            unsafe rd_kafka_AdminOptions_set_operation_timeout(options, timeoutMilliseconds, nil, 0)
+            unsafe rd_kafka_CreateTopics(client.raw, &topics, 1, options, queue)
         }
         defer { unsafe rd_kafka_event_destroy(event) }
-        let code = unsafe rd_kafka_event_error(event)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
         var count = 0
         guard let result = unsafe rd_kafka_event_CreateTopics_result(event),
             let results = unsafe rd_kafka_CreateTopics_result_topics(result, &count), count == 1
