@@ -54,9 +54,9 @@ public enum Holder {
 
     /// The program and its subcommand, and no more of its arguments: they may hold what is nobody's business.
     static func process(_ pid: Int32) -> String {
+        // Not the first argument: servers write what they do into it, with their paths.
+        guard var name = text(of: "/proc/\(pid)/comm").split(separator: "\n").first.map(String.init) else { return "pid \(pid)" }
         let arguments = text(of: "/proc/\(pid)/cmdline").split(separator: "\0", omittingEmptySubsequences: false)
-        guard let path = arguments.first, !path.isEmpty else { return "pid \(pid)" }
-        var name = String(path.split(separator: "/").last ?? path)
         if name.hasPrefix("sluice"), arguments.count > 1,
             arguments[1].utf8.allSatisfy({ $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") })
         {

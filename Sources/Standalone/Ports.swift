@@ -1,6 +1,7 @@
 import CSystem
 import Foundation
 import Glibc
+import Loop
 
 /// The TCP ports of one system, all on the loopback address.
 enum PortName: String, CaseIterable, Sendable, Codable {
@@ -90,7 +91,8 @@ struct Ports: Sendable, Equatable {
     /// Names the first port that is taken, by whom where that can be seen, and what to do.
     func requireFree(_ names: [PortName]) throws(StandaloneError) {
         for name in names where !Ports.isFree(self[name]) {
-            let holder = ProcessTable.listener(port: self[name]) ?? "another process (another user's, or it cannot be seen from here)"
+            let address = SocketAddress.tcp(address: "127.0.0.1", port: UInt16(self[name]))
+            let holder = Holder.ofSocket(address) ?? "another process (another user's, or it cannot be seen from here)"
             throw .brokenSetup(
                 "port \(self[name]), needed for \(name.rawValue), is taken by \(holder): stop that process, "
                     + "or choose other ports with --port-base N (0 picks free ones)")

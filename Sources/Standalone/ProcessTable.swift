@@ -45,29 +45,4 @@ enum ProcessTable {
             return working == folder && identity(pid) != nil
         }
     }
-
-    /// Who listens on a TCP port of this machine, as "nginx (pid 12)"; nil when it cannot be seen.
-    static func listener(port: Int) -> String? {
-        let suffix = ":" + String(format: "%04X", port)
-        var inodes: Set<String> = []
-        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            for line in (SystemCall.readFile(table) ?? "").split(separator: "\n").dropFirst() {
-                let fields = line.split(separator: " ")
-                // 0A is TCP_LISTEN; field 9 is the socket's inode.
-                guard fields.count > 9, fields[1].hasSuffix(suffix), fields[3] == "0A" else { continue }
-                inodes.insert("socket:[\(fields[9])]")
-            }
-        }
-        guard !inodes.isEmpty else { return nil }
-        let files = FileManager.default
-        for pid in ((try? files.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap({ Int32($0) }) {
-            for name in (try? files.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) ?? [] {
-                guard let target = try? files.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(name)"), inodes.contains(target)
-                else { continue }
-                let command = (SystemCall.readFile("/proc/\(pid)/comm") ?? "").split(separator: "\n").first ?? "a process"
-                return "\(command) (pid \(pid))"
-            }
-        }
-        return nil
-    }
 }
