@@ -1,6 +1,6 @@
 import Foundation
 import Loop
-import Synchronization
+import Telemetry
 
 /// A setting that is missing or cannot be used: which one, and what is allowed.
 struct SettingError: Error, CustomStringConvertible {
@@ -37,7 +37,7 @@ enum Settings {
         let allowed: String
         let isSecret: Bool
     }
-    private static let readings = Mutex<[Reading]>([])
+    private static let readings = Locked<[Reading]>([])
 
     /// In the order in which they were asked for.
     static var all: [Reading] { readings.withLock { $0 } }

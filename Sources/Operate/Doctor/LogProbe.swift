@@ -3,7 +3,6 @@ internal import Histogram
 internal import Kafka
 internal import Loop
 internal import Store
-internal import Synchronization
 internal import Telemetry
 
 /// Proves a cluster on a topic of its own: what is acknowledged can be read, once and in order.
@@ -176,7 +175,7 @@ private final class ProbeReader {
     }
 
     final class Board: Sendable {
-        let seen = Mutex(Seen())
+        let seen = Locked(Seen())
     }
 
     let partition: Int32
