@@ -15,6 +15,7 @@ from servers import Server
 
 COMMANDS = "payments.commands"
 EVENTS = "payments.events"
+DATABASE = "ledger"
 
 
 def identity(source):
@@ -67,6 +68,28 @@ class Log:
         self.producer.flush(1)
         del self.producer
         self.server.end()
+
+
+def set_up(sluice, address, log, redis):
+    """Makes an empty ledger for tenant 1 at a PostgreSQL address; what a worker's settings are then."""
+    settings = {"SLUICE_DATABASE": address, "SLUICE_KAFKA": log.address, "SLUICE_REDIS": redis.address}
+    for words in (["migrate", "--partitions", "1"], ["keys", "create-tenant", "one", "--partition", "0"]):
+        run(sluice, *words, env=dict(os.environ, **settings), stdout=subprocess.DEVNULL)
+    return settings
+
+
+def open_accounts(log, count, source):
+    """Has accounts opened and paid into, from one outside of the ledger."""
+    log.produce(open_account("world", "external"), identity(source))
+    for number in range(count):
+        log.produce(open_account(f"a:{number}"), identity(source))
+        log.produce(payment("world", f"a:{number}", 10**9), identity(source))
+    log.flush()
+
+
+def applied(database):
+    """How many of the log's commands are in the ledger."""
+    return database.count(DATABASE, "SELECT sum(next_offset) FROM sluice.kafka_offset")
 
 
 class Load(threading.Thread):

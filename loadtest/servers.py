@@ -53,6 +53,19 @@ class Server:
         self.log.close()
 
 
+class Redis:
+    """A Redis of its own in a folder, on a Unix socket there; nothing is saved."""
+
+    def __init__(self, folder):
+        self.socket = folder / "redis.sock"
+        self.address = f"unix:{self.socket}"
+        words = ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", folder]
+        self.server = Server(words, folder / "redis.log").wait_for(self.socket.exists, "Redis")
+
+    def end(self):
+        self.server.end()
+
+
 class Database:
     """A PostgreSQL of its own in a folder, and psql sessions to it."""
 
@@ -67,6 +80,10 @@ class Database:
                 shutil.chown(path, "postgres")
         run(*as_postgres(), POSTGRES / "initdb", "-D", self.folder, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C",
             stdout=subprocess.DEVNULL)
+        self.start(settings)
+
+    def start(self, settings=None):
+        """Starts the server on what is in its folder, and waits until it can be asked."""
         options = [word for name, value in dict(SETTINGS, **(settings or {})).items() for word in ("-c", f"{name}={value}")]
         self.server = Server([POSTGRES / "postgres", "-D", self.folder, "-k", self.socket, *options], self.log, stop=signal.SIGINT,
                              user=as_postgres())
