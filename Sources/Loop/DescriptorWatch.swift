@@ -55,9 +55,12 @@ public final class DescriptorWatch {
     }
 
     fileprivate func isReady(_ readiness: Readiness) {
+        // The handler may release the watch.
+        let loop = loop
         loop.turnBegins()
         guard let handler, interest.contains(readiness) else { return }
         handler(readiness)
+        loop.descriptorWasHandled()
     }
 
     private func set(_ event: OpaquePointer, _ wanted: Bool) {

@@ -72,6 +72,32 @@ import Testing
         #expect(!mailbox.send(4))
     }
 
+    @Test func `what many ready descriptors gather is sent before all of them were handled`() throws {
+        let loop = EventLoop()
+        var descriptors: [CInt] = []
+        defer { descriptors.forEach(Descriptors.close) }
+        var watches: [DescriptorWatch] = []
+        var handled = 0
+        var gathered: [Int] = []
+        for _ in 0..<300 {
+            var pair: [CInt] = [0, 0]
+            try #require(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+            descriptors += pair
+            #expect(Descriptors.send(pair[1], [UInt8(1)].span) == .transferred(1))
+            // What is not read stays ready: libevent soon reports all of them in one turn.
+            watches.append(DescriptorWatch(loop: loop, descriptor: pair[0]) { _ in handled += 1 })
+            watches.last?.interest = .read
+        }
+        loop.atTurnEnd {
+            gathered.append(handled)
+            handled = 0
+            if gathered.count == 100 { loop.stop() }
+        }
+        loop.run()
+        for watch in watches { watch.cancel() }
+        #expect(gathered.max() == EventLoop.descriptorsHandledMax)
+    }
+
     @Test func `bytes go both ways between a listener and a connect`() throws {
         let loop = EventLoop()
         var server: DescriptorWatch?
