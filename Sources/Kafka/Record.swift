@@ -1,4 +1,5 @@
 internal import CRdkafka
+internal import Glibc
 
 /// Records of one partition in the order of their offsets, lent for the length of one call.
 @safe
@@ -66,6 +67,22 @@ public struct Record: ~Escapable {
         }
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { return nil }
         return unsafe lend(value, size)
+    }
+
+    /// Lends each header in order, for the length of the call.
+    public func forEachHeader(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>) -> Void) {
+        guard let list = unsafe headerList else { return }
+        var name: UnsafePointer<CChar>?
+        var value: UnsafeRawPointer?
+        var size = 0
+        var index = 0
+        while unsafe rd_kafka_header_get_all(list, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR {
+            let nameSize = unsafe name.map { unsafe strlen($0) } ?? 0
+            let lentName = unsafe lend(name.map { unsafe UnsafeRawPointer($0) }, nameSize)
+            let lentValue = unsafe lend(value, size)
+            body(lentName, lentValue)
+            index += 1
+        }
     }
 
     /// All headers in order, copied: for dead letters and tools.

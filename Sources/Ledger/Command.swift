@@ -84,11 +84,20 @@ public struct Envelope: Equatable, Sendable {
     /// The accounts that the command names, whose state its decision depends on. A change of a payment depends on those of its
     /// payment as well, which the payment names.
     public var accounts: [AccountKey] {
+        var keys: [AccountKey] = []
+        forEachAccount { keys.append($0) }
+        return keys
+    }
+
+    /// As `accounts`, without making a list of them.
+    public func forEachAccount(_ body: (AccountKey) -> Void) {
         switch command {
-        case .changeAccount(let change): [AccountKey(tenant: tenant, account: change.account)]
-        case .changePayment: []
-        case .openAccount(let open): [AccountKey(tenant: tenant, account: open.account)]
-        case .pay(let pay): [AccountKey(tenant: tenant, account: pay.debit), AccountKey(tenant: tenant, account: pay.credit)]
+        case .changeAccount(let change): body(AccountKey(tenant: tenant, account: change.account))
+        case .changePayment: break
+        case .openAccount(let open): body(AccountKey(tenant: tenant, account: open.account))
+        case .pay(let pay):
+            body(AccountKey(tenant: tenant, account: pay.debit))
+            body(AccountKey(tenant: tenant, account: pay.credit))
         }
     }
 }

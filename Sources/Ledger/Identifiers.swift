@@ -64,6 +64,9 @@ public struct OperationID: Hashable, Comparable, Sendable, CustomStringConvertib
         self.low = low
     }
 
+    /// Half of a digest is spread as well as all of it.
+    public func hash(into hasher: inout Hasher) { hasher.combine(low) }
+
     public static func < (left: OperationID, right: OperationID) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }

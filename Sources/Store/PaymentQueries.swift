@@ -8,8 +8,8 @@ enum PaymentQueries {
         precondition(effects.payments.count == positions.count, "a payment without its place in the log")
         // In the order of the ids: neighbours in the index are inserted together.
         let order = effects.payments.indices.sorted { effects.payments[$0].payment.id < effects.payments[$1].payment.id }
-        var plain = Columns()
-        var others = Columns()
+        var plain = Columns(reserving: order.count)
+        var others = Columns(reserving: 0)
         var life = LifeColumns()
         for index in order {
             let decided = effects.payments[index]
@@ -95,26 +95,49 @@ enum PaymentQueries {
 
     /// Numbers that may be missing are 0 where they are: an array without NULL is read by place, one with NULL from its beginning.
     private struct Columns {
-        var ids = PostgresArray(of: .uuid)
-        var tenants = PostgresArray(of: .int64)
-        var fingerprints = PostgresArray(of: .uuid)
-        var debits = PostgresArray(of: .text)
-        var credits = PostgresArray(of: .text)
-        var amounts = PostgresArray(of: .int64)
-        var currencies = PostgresArray(of: .text)
-        var references = PostgresArray(of: .text)
-        var metadata = PostgresArray(of: .text)
-        var expiries = PostgresArray(of: .timestamp)
-        var statuses = PostgresArray(of: .int16)
-        var reasons = PostgresArray(of: .int16)
-        var accepted = PostgresArray(of: .timestamp)
-        var decidedTimes = PostgresArray(of: .timestamp)
-        var revisions = PostgresArray(of: .int64)
-        var debitAccounts = PostgresArray(of: .int64)
-        var debitSequences = PostgresArray(of: .int64)
-        var partitions = PostgresArray(of: .int32)
-        var offsets = PostgresArray(of: .int64)
+        var ids: PostgresArray
+        var tenants: PostgresArray
+        var fingerprints: PostgresArray
+        var debits: PostgresArray
+        var credits: PostgresArray
+        var amounts: PostgresArray
+        var currencies: PostgresArray
+        var references: PostgresArray
+        var metadata: PostgresArray
+        var expiries: PostgresArray
+        var statuses: PostgresArray
+        var reasons: PostgresArray
+        var accepted: PostgresArray
+        var decidedTimes: PostgresArray
+        var revisions: PostgresArray
+        var debitAccounts: PostgresArray
+        var debitSequences: PostgresArray
+        var partitions: PostgresArray
+        var offsets: PostgresArray
         private(set) var count = 0
+
+        /// - Parameter count: payments to make room for at once.
+        init(reserving count: Int) {
+            ids = PostgresArray(of: .uuid, reserving: 2 * count)
+            tenants = PostgresArray(of: .int64, reserving: count)
+            fingerprints = PostgresArray(of: .uuid, reserving: 2 * count)
+            debits = PostgresArray(of: .text, reserving: count)
+            credits = PostgresArray(of: .text, reserving: count)
+            amounts = PostgresArray(of: .int64, reserving: count)
+            currencies = PostgresArray(of: .text, reserving: count)
+            references = PostgresArray(of: .text, reserving: count)
+            metadata = PostgresArray(of: .text, reserving: count)
+            expiries = PostgresArray(of: .timestamp, reserving: count)
+            statuses = PostgresArray(of: .int16, reserving: count)
+            reasons = PostgresArray(of: .int16, reserving: count)
+            accepted = PostgresArray(of: .timestamp, reserving: count)
+            decidedTimes = PostgresArray(of: .timestamp, reserving: count)
+            revisions = PostgresArray(of: .int64, reserving: count)
+            debitAccounts = PostgresArray(of: .int64, reserving: count)
+            debitSequences = PostgresArray(of: .int64, reserving: count)
+            partitions = PostgresArray(of: .int32, reserving: count)
+            offsets = PostgresArray(of: .int64, reserving: count)
+        }
 
         var all: [PostgresArray] {
             [

@@ -7,7 +7,9 @@ public enum RedisFunctions {
         ["FUNCTION", "LOAD", "REPLACE", String(decoding: $0, as: UTF8.self)]
     }
 
-    /// The worker's write after a commit: keys of one tenant, each with its revision and its body.
+    /// The worker's write after a commit: accounts of one tenant, each with its revision, and a body where somebody is known to read it.
+    ///
+    /// The reply has a bit for each, the lowest first: set where a body stood there, of whatever revision.
     public static func encodePutAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
         command.begin(argumentCount: 5 + 3 * values.count)
         command.append("FCALL")
@@ -15,6 +17,15 @@ public enum RedisFunctions {
         values.append(to: &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
         command.append(decimal: Int64(CacheLifetime.floorMilliseconds))
+    }
+
+    /// Bodies of accounts whose revision `encodePutAll` wrote without one: each is stored where that floor still stands.
+    public static func encodeCompleteAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
+        command.begin(argumentCount: 4 + 3 * values.count)
+        command.append("FCALL")
+        command.append("sluice_complete_all")
+        values.append(to: &command)
+        command.append(decimal: Int64(lifetimeMilliseconds))
     }
 
     /// What the owner publishes of payments that it has just decided.

@@ -1,4 +1,6 @@
+public import Ledger
 internal import Redis
+internal import Wire
 
 /// Keys with a revision and a body each, gathered for one command. One tenant's: a cluster of Redis servers keeps those together.
 public struct ValueList: ~Copyable {
@@ -19,6 +21,13 @@ public struct ValueList: ~Copyable {
         key(&keys)
         body(&bodies)
         entries.append((keys.count, revision, bodies.count))
+    }
+
+    /// Appends an account; without its body, what is written is a floor.
+    public mutating func append(_ account: Account, withBody: Bool) {
+        CacheKey.appendAccount(account.key.account, of: account.key.tenant, to: &keys)
+        if withBody { bodies.append(account) }
+        entries.append((keys.count, account.revision, bodies.count))
     }
 
     public mutating func removeAll() {

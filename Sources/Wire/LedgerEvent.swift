@@ -91,8 +91,10 @@ extension Payment {
 extension [UInt8] {
     /// Appends the value of an event's record.
     ///
-    /// - Parameter log: the identity of the log that the offset counts in.
-    public mutating func append(_ event: LedgerEvent, log: String) {
+    /// - Parameters:
+    ///   - log: the identity of the log that the offset counts in.
+    ///   - paymentBody: of a payment's decision, the payment as it was decided, where it is written already; empty where it is not.
+    public mutating func append(_ event: LedgerEvent, log: String, paymentBody: Span<UInt8> = Span()) {
         append("{\"event\":")
         append(json: event.id)
         append(",\"type\":\"")
@@ -110,7 +112,7 @@ extension [UInt8] {
         switch event.content {
         case .payment(let payment):
             append(",\"payment\":")
-            append(payment.revision == 1 ? payment : payment.asDecided)
+            if paymentBody.isEmpty { append(payment.revision == 1 ? payment : payment.asDecided) } else { append(paymentBody) }
             append(entriesOf: payment.request, payment.request.amount, payment.debitResult, payment.creditResult, isBack: false)
         case .change(let change, let pay):
             append(",\"change\":")

@@ -44,7 +44,7 @@ struct Questions {
             case .changeAccount: break
             }
             if isAskedFor, !book.remembers(id), !SafetyCatch.ids.isOff { ids.append(id) }
-            for key in command.envelope.accounts where !book.knows(key) && asked.insert(key).inserted { accounts.append(key) }
+            command.envelope.forEachAccount { if !book.knows($0), asked.insert($0).inserted { accounts.append($0) } }
         }
     }
 }
@@ -55,7 +55,7 @@ extension Questions {
         var asked: Set<AccountKey> = []
         for record in records {
             guard case .command(let command) = record.content else { continue }
-            for key in command.envelope.accounts where !book.knows(key) { asked.insert(key) }
+            command.envelope.forEachAccount { if !book.knows($0) { asked.insert($0) } }
         }
         return Array(asked)
     }
@@ -109,6 +109,8 @@ struct Decision {
         teach(&book, answers, questions)
         var decision = Decision(logIncarnation: logIncarnation)
         var numbers = answers.numbers.makeIterator()
+        decision.events.reserveCapacity(batch.records.count)
+        decision.stored.paymentPositions.reserveCapacity(batch.records.count)
         for record in batch.records {
             let now = max(clock, lastDecidedAt(record.position.partition))
             switch record.content {

@@ -83,14 +83,21 @@ final class EventRelay {
 
     /// Events of a batch that is stored, in log order.
     ///
-    /// - Parameter reach: the first offset of each of the batch's partitions that is not in it.
-    func relay(_ events: [LedgerEvent], log: String, reach: [Int32: Int64]) {
+    /// - Parameters:
+    ///   - bodies: of their payments, in their order, where they are written already.
+    ///   - reach: the first offset of each of the batch's partitions that is not in it.
+    func relay(_ events: [LedgerEvent], _ bodies: PaymentBodies = PaymentBodies(), log: String, reach: [Int32: Int64]) {
         guard !isClosing else { return }
         var stretch = Stretch(reach: reach)
         stretch.events.reserveCapacity(events.count)
         stretch.bytes.reserveCapacity(events.count * 640)
+        var bodyPlace = 0
         for event in events {
-            stretch.bytes.append(event, log: log)
+            if case .payment = event.content, let body = bodies.find(event.id, from: &bodyPlace) {
+                stretch.bytes.append(event, log: log, paymentBody: bodies.body(body))
+            } else {
+                stretch.bytes.append(event, log: log)
+            }
             stretch.events.append(
                 Place(
                     end: stretch.bytes.count, partition: event.partition, tenant: event.tenant,

@@ -8,7 +8,8 @@ struct LogRecord: Sendable {
     var content: Content
 
     enum Content: Sendable {
-        case command(CommandRecord)
+        /// Kept aside: on its way through the worker a record is handed on a dozen times.
+        indirect case command(CommandRecord)
         /// Kept as a dead letter; the partition goes on.
         case unreadable(Unreadable)
         /// Written by a build that knows more: the partition stops before it.

@@ -13,15 +13,18 @@ internal import Wire
 /// nothing is owed, so that the next owner repeats what this one did not get done.
 final class Publisher {
     /// What values or one batch's end are waiting for.
-    private enum Pending {
-        case values([PublishedValue], batch: Int)
+    enum Pending {
+        case accounts(ArraySlice<Account>, batch: Int)
+        case payment(Payment, batch: Int)
         case other(batch: Int)
+        /// Bodies of accounts that somebody reads: Redis has their floors, and nothing waits for these.
+        case bodies
         case emptying
         case lease(LeaseKey)
     }
 
     /// A partition as one of its owners has it.
-    private struct LeaseKey: Hashable {
+    struct LeaseKey: Hashable {
         let partition: Int32
         let epoch: Int64
     }
@@ -40,10 +43,11 @@ final class Publisher {
     private let limits: WorkerLimits
     private let onPublished: ([Int32: Int64]) -> Void
     private var session: RedisSession?
-    private var command = CommandBuffer()
-    private var body: [UInt8] = []
-    private var key: [UInt8] = []
+    var command = CommandBuffer()
+    var body: [UInt8] = []
+    var key: [UInt8] = []
     private var list = ValueList()
+    private var readAccounts = ReadAccounts()
     private var pending: [UInt64: Pending] = [:]
     private var nextToken: UInt64 = 0
     /// Batches that were sent and are not confirmed, in order; `firstBatch` is the number of the first.
@@ -95,9 +99,13 @@ final class Publisher {
     }
 
     /// Publishes what a batch came to.
+    ///
+    /// - Parameters:
+    ///   - bodies: of payments that stand as they were decided.
+    ///   - changed: payments that changed since.
     func publish(
-        accounts: [Account], tellings: [Telling], payments: [Payment], deadLetters: [(id: OperationID, replyTo: String)],
-        reach: [Int32: Int64]
+        accounts: [Account], tellings: [Telling], bodies: PaymentBodies = PaymentBodies(), changed: [Payment] = [],
+        deadLetters: [(id: OperationID, replyTo: String)], reach: [Int32: Int64]
     ) {
         // While Redis is away, or refuses what is owed, batches are not told apart: they are confirmed together, and a long
         // outage costs no memory.
@@ -107,11 +115,13 @@ final class Publisher {
             sent[sent.count - 1].reach.merge(reach) { max($0, $1) }
         }
         let batch = firstBatch + sent.count - 1
-        put(accounts, batch: batch)
-        for payment in payments where payment.revision > 1 { put(payment, batch: batch) }
+        readAccounts.turn(atNanoseconds: loop.nowNanoseconds)
+        put(accounts[...], batch: batch)
+        for payment in changed { put(payment, batch: batch) }
         if isReady {
-            fill(payments, batch: batch)
-            for telling in tellings { tell(telling, batch: batch) }
+            fill(bodies, batch: batch)
+            var place = 0
+            for telling in tellings { tell(telling, bodies, &place, batch: batch) }
             for letter in deadLetters { reply(letter.id, .quarantined, to: letter.replyTo, batch: batch) }
         } else {
             failures.add()
@@ -124,9 +134,15 @@ final class Publisher {
     func forget(partition: Int32) {
         owed.removeAll()
         for (token, what) in pending {
-            guard case .values(let values, let batch) = what else { continue }
-            if batch == -1 { debtInFlight -= values.count }
-            pending[token] = .other(batch: batch)
+            switch what {
+            case .accounts(let accounts, let batch):
+                if batch == -1 { debtInFlight -= accounts.count }
+                pending[token] = .other(batch: batch)
+            case .payment(_, let batch):
+                if batch == -1 { debtInFlight -= 1 }
+                pending[token] = .other(batch: batch)
+            case .other, .bodies, .emptying, .lease: break
+            }
         }
         for index in sent.indices { sent[index].reach[partition] = nil }
     }
@@ -172,27 +188,36 @@ final class Publisher {
 
     // MARK: Commands
 
-    private func put(_ accounts: [Account], batch: Int) {
-        var start = 0
-        while start < accounts.count {
-            let tenant = accounts[start].key.tenant
+    private func put(_ accounts: ArraySlice<Account>, batch: Int) {
+        var rest = accounts
+        while let tenant = rest.first?.key.tenant {
             list.removeAll()
-            var end = start
-            while end < accounts.count, !list.isFull, accounts[end].key.tenant == tenant {
-                let account = accounts[end]
-                list.append(
-                    revision: account.revision, key: { CacheKey.appendAccount(account.key.account, of: tenant, to: &$0) },
-                    body: { $0.append(account) })
+            var end = rest.startIndex
+            while end < rest.endIndex, !list.isFull, rest[end].key.tenant == tenant {
+                list.append(rest[end], withBody: readAccounts.contains(rest[end].number))
                 end += 1
             }
-            let values = accounts[start..<end].map { PublishedValue.account($0) }
-            start = end
+            let part = rest[..<end]
+            rest = rest[end...]
             if isReady, !mustEmpty {
                 RedisFunctions.encodePutAll(list, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds), into: &command)
-                if send(.values(values, batch: batch), batch: batch) { continue }
+                if send(.accounts(part, batch: batch), batch: batch) { continue }
             }
-            for value in values { owe(value) }
+            for account in part { owe(.account(account)) }
         }
+    }
+
+    /// Redis has taken accounts, and says of which of them a body stood there: somebody reads those. Where none was sent with the
+    /// revision, which had to be there at once, it follows.
+    private func took(_ accounts: ArraySlice<Account>, read: Int64) {
+        list.removeAll()
+        for (place, account) in accounts.enumerated() where read >> Int64(place) & 1 != 0 {
+            if !readAccounts.contains(account.number) { list.append(account, withBody: true) }
+            readAccounts.insert(account.number)
+        }
+        guard list.count > 0, isReady, !mustEmpty else { return }
+        RedisFunctions.encodeCompleteAll(list, lifetimeMilliseconds: lifetime(CacheLifetime.bodyMilliseconds), into: &command)
+        _ = send(.bodies, batch: -1)
     }
 
     private func put(_ payment: Payment, batch: Int) {
@@ -204,19 +229,19 @@ final class Publisher {
         RedisFunctions.encodeReplace(
             key: key.span, revision: payment.revision, body: body.span, lifetimeMilliseconds: lifetime(CacheLifetime.paymentMilliseconds),
             into: &command)
-        if !send(.values([.payment(payment)], batch: batch), batch: batch) { owe(.payment(payment)) }
+        if !send(.payment(payment, batch: batch), batch: batch) { owe(.payment(payment)) }
     }
 
-    /// Those that stand as they were decided.
-    private func fill(_ payments: [Payment], batch: Int) {
+    private func fill(_ bodies: PaymentBodies, batch: Int) {
         var tenant: TenantID?
         list.removeAll()
-        for payment in payments where payment.revision <= 1 {
-            if list.isFull || (list.count > 0 && payment.tenant != tenant) { fillList(batch: batch) }
-            tenant = payment.tenant
+        for index in 0..<bodies.count {
+            let owner = bodies.tenant(index)
+            if list.isFull || (list.count > 0 && owner != tenant) { fillList(batch: batch) }
+            tenant = owner
             list.append(
-                revision: payment.revision, key: { CacheKey.appendPayment(payment.id, of: payment.tenant, to: &$0) },
-                body: { $0.append(payment) })
+                revision: PaymentBodies.revision, key: { CacheKey.appendPayment(bodies.id(index), of: owner, to: &$0) },
+                body: { $0.append(bodies.body(index)) })
         }
         if list.count > 0 { fillList(batch: batch) }
     }
@@ -227,63 +252,21 @@ final class Publisher {
         list.removeAll()
     }
 
-    private func tell(_ telling: Telling, batch: Int) {
-        guard let channel = telling.replyTo else { return }
-        body.removeAll(keepingCapacity: true)
-        let kind: ReplyMessage.Kind
-        switch telling.outcome {
-        case .payment(let payment):
-            body.append(payment)
-            kind = payment.declineReason.map(ReplyMessage.Kind.declined) ?? .settled
-        case .opened(let account):
-            body.append(account)
-            kind = .account
-        case .accountChanged(let account):
-            beginBody(telling.fingerprint)
-            body.append(account)
-            kind = .changed
-        case .paymentChanged(let change):
-            beginBody(telling.fingerprint)
-            body.append(change)
-            kind = change.declineReason.map(ReplyMessage.Kind.changeDeclined) ?? .changed
-        case .accountDeclined(_, .accountExists): kind = .accountDeclined(.accountExists)
-        case .accountDeclined(_, let reason):
-            beginBody(telling.fingerprint)
-            kind = .changeDeclined(reason)
-        case .keyReused: kind = .keyReused
-        case .repeated: preconditionFailure("a repeated command's outcome is read before it is told")
-        }
-        reply(telling.id, kind, to: channel, batch: batch)
-    }
-
-    /// One channel may hear of two requests under one key: what they ask for does not tell them apart as a payment's body does.
-    private func beginBody(_ fingerprint: Fingerprint) {
-        body.append(fingerprint)
-        body.append(UInt8(ascii: "\n"))
-    }
-
-    private func reply(_ id: OperationID, _ kind: ReplyMessage.Kind, to channel: String, batch: Int) {
-        if case .quarantined = kind { body.removeAll(keepingCapacity: true) }
-        key.removeAll(keepingCapacity: true)
-        ReplyMessage.append(id: id, kind: kind, body: body.span, to: &key)
-        command.begin(argumentCount: 3)
-        command.append("PUBLISH")
-        command.append(text: channel)
-        command.append(key.span)
-        if send(.other(batch: batch), batch: batch) { repliesTold.add() }
-    }
-
     private func lifetime(_ milliseconds: Int) -> Int {
         milliseconds + Int.random(in: 0...(milliseconds / 10), using: &jitter)
     }
 
-    private func send(_ what: Pending, batch: Int) -> Bool {
+    func send(_ what: Pending, batch: Int) -> Bool {
         guard let session, session.send(command, token: nextToken) else {
             failures.add()
             return false
         }
         pending[nextToken] = what
-        if case .values(let values, batch: -1) = what { debtInFlight += values.count }
+        switch what {
+        case .accounts(let accounts, batch: -1): debtInFlight += accounts.count
+        case .payment(_, batch: -1): debtInFlight += 1
+        case .accounts, .payment, .other, .bodies, .emptying, .lease: break
+        }
         nextToken += 1
         if batch >= firstBatch, batch - firstBatch < sent.count { sent[batch - firstBatch].outstanding += 1 }
         return true
@@ -304,16 +287,18 @@ final class Publisher {
         }
         if !worked { failures.add() }
         switch what {
-        case .values(let values, let batch):
-            if batch == -1 { debtInFlight -= values.count }
-            if worked {
-                holdOffMilliseconds = Self.holdOffFirstMilliseconds
-            } else {
-                for value in values { owe(value) }
-                holdOff()
-            }
+        case .accounts(let accounts, let batch):
+            if batch == -1 { debtInFlight -= accounts.count }
+            if worked { took(accounts, read: number ?? 0) } else { for account in accounts { owe(.account(account)) } }
+            settled(worked)
+            done(batch)
+        case .payment(let payment, let batch):
+            if batch == -1 { debtInFlight -= 1 }
+            if !worked { owe(.payment(payment)) }
+            settled(worked)
             done(batch)
         case .other(let batch): done(batch)
+        case .bodies: break
         case .lease(let lease): if let number { renewed(lease, number) }
         case .emptying:
             if worked {
@@ -324,6 +309,10 @@ final class Publisher {
             }
         }
         confirm()
+    }
+
+    private func settled(_ worked: Bool) {
+        if worked { holdOffMilliseconds = Self.holdOffFirstMilliseconds } else { holdOff() }
     }
 
     /// Leaves what is owed for a while: a server that refuses a value (full, a replica now, loading) refuses it again at once.
@@ -372,7 +361,7 @@ final class Publisher {
             case .payment(let payment): put(payment, batch: -1)
             }
         }
-        put(accounts.sorted { $0.key.tenant.rawValue < $1.key.tenant.rawValue }, batch: -1)
+        put(accounts.sorted { $0.key.tenant.rawValue < $1.key.tenant.rawValue }[...], batch: -1)
     }
 
     /// Batches from the front whose every value is there, with nothing owed from before.

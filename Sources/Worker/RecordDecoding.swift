@@ -9,10 +9,7 @@ extension LogRecord {
     init(_ record: borrowing Record, reader: RequestReader) {
         position = LogPosition(partition: record.partition, offset: record.offset)
         var headers = RecordHeaders()
-        for header in record.headers {
-            let name: [UInt8] = Array(header.name.utf8)
-            headers.add(name: name.span, value: header.value.span)
-        }
+        record.forEachHeader { name, value in headers.add(name: name, value: value) }
         switch reader.record(value: record.value, headers: headers) {
         case .success(let command): content = .command(command)
         case .failure(.unknownVersion(let version)): content = .unknownVersion(version)

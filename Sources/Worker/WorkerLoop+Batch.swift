@@ -99,13 +99,14 @@ extension WorkerLoop {
 
     /// Tells of a batch that is stored.
     private func tell(_ batch: Batch, _ decision: Decision) {
-        let changed = decision.stored.effects.opened + decision.stored.effects.changed.map(\.account)
+        let effects = decision.stored.effects
+        let bodies = PaymentBodies(effects.payments.lazy.map(\.payment))
         publisher.publish(
-            accounts: changed, tellings: decision.tellings,
-            payments: decision.stored.effects.payments.map(\.payment) + decision.stored.effects.changedPayments.map(\.payment),
+            accounts: effects.opened + effects.changed.map(\.account), tellings: decision.tellings, bodies: bodies,
+            changed: effects.payments.lazy.map(\.payment).filter { $0.revision > 1 } + effects.changedPayments.map(\.payment),
             deadLetters: decision.deadLetters, reach: batch.reach)
         FailPoint.published.hit()
-        relay(decision.events, reach: batch.reach)
+        relay(decision.events, bodies, reach: batch.reach)
         relayFailTimer = FailPoint.relayed.afterTurn(loop)
         retell(decision.retellings)
     }
@@ -120,7 +121,7 @@ extension WorkerLoop {
             guard let recalled else { return }
             let outcomes = Dictionary(recalled.outcomes.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
             let tellings = waiting.compactMap { waiter in outcomes[waiter.id].map { $0.telling(to: waiter.replyTo) } }
-            publisher.publish(accounts: [], tellings: tellings, payments: [], deadLetters: [], reach: [:])
+            publisher.publish(accounts: [], tellings: tellings, deadLetters: [], reach: [:])
         }
     }
 
@@ -135,8 +136,9 @@ extension WorkerLoop {
         status.deadLetters.add(UInt64(decision.stored.deadLetters.count))
         let now = Clock.wallMicroseconds
         status.changes.add(UInt64(decision.changedCount))
-        for payment in decision.stored.effects.payments.map(\.payment) {
-            status.settleDuration.record(microseconds: UInt64(max(0, now - payment.acceptedAt.microseconds)))
+        let payments = decision.stored.effects.payments
+        for index in payments.indices {
+            status.settleDuration.record(microseconds: UInt64(max(0, now - payments[index].payment.acceptedAt.microseconds)))
         }
     }
 }

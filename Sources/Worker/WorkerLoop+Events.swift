@@ -5,8 +5,8 @@ internal import Wire
 
 /// Events of what is committed, and how far they are.
 extension WorkerLoop {
-    func relay(_ events: [LedgerEvent], reach: [Int32: Int64]) {
-        relay?.relay(events, log: machine.logIncarnation, reach: reach)
+    func relay(_ events: [LedgerEvent], _ bodies: PaymentBodies, reach: [Int32: Int64]) {
+        relay?.relay(events, bodies, log: machine.logIncarnation, reach: reach)
         machine.isHeldBack = relay?.isBehind ?? false
     }
 

@@ -109,9 +109,11 @@ extension WorkerLoop {
             if let recalled {
                 machine.republished()
                 let tellings = recalled.outcomes.flatMap { outcome in (channels[outcome.id] ?? []).map { outcome.telling(to: $0) } }
+                let bodies = PaymentBodies(recalled.payments)
                 publisher.publish(
-                    accounts: recalled.accounts, tellings: tellings, payments: recalled.payments, deadLetters: [], reach: batch.reach)
-                relay(Self.events(batch, recalled), reach: batch.reach)
+                    accounts: recalled.accounts, tellings: tellings, bodies: bodies, changed: recalled.payments.filter { $0.revision > 1 },
+                    deadLetters: [], reach: batch.reach)
+                relay(Self.events(batch, recalled), bodies, reach: batch.reach)
             } else {
                 failed(.notReady)
             }

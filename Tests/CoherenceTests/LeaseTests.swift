@@ -104,6 +104,39 @@ import Testing
         }
     }
 
+    @Test func `Redis tells whose body stood, and a body follows where just that floor stands`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            func value(_ key: String) throws -> String? { try client.call("GET", key).text }
+            for (key, text) in [("read", "3\nold"), ("sought", "0\n-"), ("later", "6\n")] {
+                #expect(try client.call("SET", key, text).text == "OK")
+            }
+            let floors = ["unread", "read", "sought", "later", "5", "", "5", "", "5", "", "5", ""]
+            #expect(try client.connection.command(["FCALL", "sluice_put_all", "4"] + floors + ["60000", "60000"]).integer == 0b110)
+            #expect(try ["unread", "read", "sought", "later"].map(value) == ["5\n", "5\n", "5\n", "6\n"])
+            // `gone` was lost with all of Redis since, and `later` has changed.
+            let bodies = ["read", "later", "gone", "5", "new", "5", "new", "5", "new"]
+            #expect(try client.connection.command(["FCALL", "sluice_complete_all", "3"] + bodies + ["60000"]).integer == 3)
+            #expect(try ["read", "later", "gone"].map(value) == ["5\nnew", "6\n", nil])
+            #expect(try (1...60_000).contains(client.call("PTTL", "read").integer ?? 0))
+        }
+    }
+
+    @Test func `a value that is none of ours is written over, and keeps nothing from its neighbours`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            func value(_ key: String) throws -> String? { try client.call("GET", key).text }
+            for key in ["alien", "one", "filled"] { #expect(try client.call("SET", key, "12345").text == "OK") }
+            let values = ["alien", "next", "5", "a", "5", "b"]
+            #expect(try client.connection.command(["FCALL", "sluice_put_all", "2"] + values + ["60000", "60000"]).integer == 0)
+            #expect(try value("alien") == "5\n" && value("next") == "5\n")
+            #expect(try client.call("FCALL", "sluice_put", "1", "one", "5", "a", "60000", "60000").integer == 1)
+            #expect(try value("one") == "5\n")
+            #expect(try client.call("FCALL", "sluice_fill_all", "1", "filled", "1", "f", "60000").integer == 1)
+            #expect(try value("filled") == "1\nf")
+        }
+    }
+
     @Test func `a lease runs out by itself, and nothing is filled or believed without`() throws {
         try withServer { server in
             let client = try Client(server)

@@ -48,7 +48,7 @@ import Testing
             #expect(renewals.last.map { Array($0.dropFirst(3)) } == ["l:4", "9", "1000", "1"])
 
             refuses = true
-            publisher.publish(accounts: [account(2)], tellings: [], payments: [], deadLetters: [], reach: [4: 1])
+            publisher.publish(accounts: [account(2)], tellings: [], deadLetters: [], reach: [4: 1])
             run(milliseconds: 10)
             #expect(publisher.owedAccounts == 1)
             for _ in 0..<5 {

@@ -2,6 +2,7 @@ import Ledger
 import Loop
 import Redis
 import Testing
+import Wire
 
 @testable import Worker
 
@@ -38,7 +39,7 @@ import Testing
         while !publisher.isReady { run(milliseconds: 5) }
         let before = server.commandCount
         for revision in 1...5 as ClosedRange<Int64> {
-            publisher.publish(accounts: [account(revision)], tellings: [], payments: [], deadLetters: [], reach: [0: revision])
+            publisher.publish(accounts: [account(revision)], tellings: [], deadLetters: [], reach: [0: revision])
             run(milliseconds: 100)
         }
         // Five of the batches, and a handful of repeats at 50, 100, 200 ... milliseconds.
@@ -51,6 +52,53 @@ import Testing
         run(milliseconds: 2_200)
         #expect(publisher.owedAccounts == 0)
         #expect(published == [0: 5])
+    }
+
+    @Test func `an account gets a body once Redis tells that somebody reads it, and then with every change`() throws {
+        let server = try ScriptedRedis(loop: loop)
+        var seen: [[String]] = []
+        var answer = 0
+        server.answer = { command in
+            guard command.first == "FCALL" else { return "+OK\r\n" }
+            // The function, the key, the revision and the body.
+            seen.append([command[1], command[3], command[4], command[5]])
+            return ":\(command[1] == "sluice_put_all" ? answer : 1)\r\n"
+        }
+        let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: WorkerLimits()) { _ in }
+        defer { publisher.close() }
+        while !publisher.isReady { run(milliseconds: 5) }
+        func change(_ revision: Int64) -> [[String]] {
+            seen = []
+            publisher.publish(accounts: [account(revision)], tellings: [], deadLetters: [], reach: [0: revision])
+            run(milliseconds: 20)
+            return seen
+        }
+        func body(_ revision: Int64) -> String {
+            var bytes: [UInt8] = []
+            bytes.append(account(revision))
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        #expect(change(2) == [["sluice_put_all", "a:{1}:alice", "2", ""]])
+        answer = 1
+        #expect(change(3) == [["sluice_put_all", "a:{1}:alice", "3", ""], ["sluice_complete_all", "a:{1}:alice", "3", body(3)]])
+        #expect(change(4) == [["sluice_put_all", "a:{1}:alice", "4", body(4)]])
+        // Bits beyond the accounts that were asked about mean nothing.
+        answer = 6
+        #expect(change(5) == [["sluice_put_all", "a:{1}:alice", "5", body(5)]])
+        #expect(publisher.owedAccounts == 0 && publisher.unconfirmedBatches == 0)
+    }
+
+    @Test func `who reads is forgotten after a while, and not at once`() {
+        var read = ReadAccounts()
+        let hour: UInt64 = 3_600_000_000_000
+        read.turn(atNanoseconds: hour)
+        read.insert(7)
+        #expect(read.contains(7) && !read.contains(8))
+        read.turn(atNanoseconds: hour + 1)
+        read.turn(atNanoseconds: 2 * hour)
+        #expect(read.contains(7))
+        read.turn(atNanoseconds: 3 * hour)
+        #expect(!read.contains(7))
     }
 
     @Test func `a Redis that refuses to be emptied is asked again with waits`() throws {

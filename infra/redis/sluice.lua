@@ -6,13 +6,18 @@ local function revision_of(value)
     return tonumber(string.match(value, '^(%d+)\n')) or -1
 end
 
+local function has_body(value)
+    local line_end = value and string.find(value, '\n', 1, true)
+    return line_end and #value > line_end
+end
+
 -- The worker's write after a commit. A body is stored where a body stands (somebody reads it), a floor elsewhere.
 local function put(keys, args)
     local revision, body = tonumber(args[1]), args[2]
     local ttl, floor_ttl = args[3], args[4]
     local current = redis.call('GET', keys[1])
     if current and revision_of(current) >= revision then return 0 end
-    if current and #current > string.find(current, '\n', 1, true) then
+    if has_body(current) then
         redis.call('SET', keys[1], args[1] .. '\n' .. body, 'PX', ttl)
         return 2
     end
