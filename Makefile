@@ -66,7 +66,7 @@ test-controls: setup  ## each guard of the money switched off in turn, in a syst
 test-failover: release  ## the primary killed while its standby's WAL receiver is frozen, and the standby promoted; with a control; ROUNDS=3
 	loadtest/test-failover .build/release/sluice .build/bench/failover.json
 
-test-commit-cut: release  ## the worker's connection to PostgreSQL cut exactly at the commit of a batch, before and after it; CUTS=20 of each
+test-commit-cut: release  ## the worker's connection to PostgreSQL cut exactly at the commit of a batch, before and after it, or late behind it; CUTS=20 of each
 	loadtest/test-commit-cut .build/release/sluice
 
 test-restore: release  ## the ledger restored to a point in time: it catches up from the log, or says that the log does not reach back

@@ -47,7 +47,7 @@ public struct Account: Equatable, Sendable {
     public var held: Int64
     /// The number of its last entry; entries count from 1 without gaps.
     public var sequence: Int64
-    /// Rises by one with every change to the account.
+    /// Rises with every change to the account (`Revision`).
     public var revision: Int64
     public let openedAt: Timestamp
     /// When the last change was decided.

@@ -34,6 +34,10 @@ public struct Book {
         public let debitAccount: Int64?
     }
 
+    /// The line of the ledger's history that is decided in (`Revision`), 0 to `Revision.lineMax`. It never falls.
+    public var line: Int64 {
+        didSet { precondition(line >= oldValue && line <= Revision.lineMax, "a ledger goes on in its line or a later one") }
+    }
     var table = AccountTable()
     /// Known to be absent, until the batch ends.
     private var absent: Set<AccountKey> = []
@@ -46,7 +50,11 @@ public struct Book {
     private var movements: [Movement] = []
 
     /// - Parameter recentIDsMax: ids of earlier batches that are remembered at most, about 64 bytes each.
-    public init(recentIDsMax: Int = 0) { recent = RecentIDs(limit: recentIDsMax) }
+    public init(recentIDsMax: Int = 0, line: Int64 = 0) {
+        precondition((0...Revision.lineMax).contains(line), "no such line")
+        recent = RecentIDs(limit: recentIDsMax)
+        self.line = line
+    }
 
     /// True when an id is known to be decided, in this batch or before it. False says nothing.
     public func remembers(_ id: OperationID) -> Bool { decided[id] != nil || recent[id] != nil }
@@ -167,8 +175,8 @@ public struct Book {
         if table.use(key) != nil { return .accountDeclined(key, .accountExists) }
         guard absent.remove(key) != nil else { Self.notLearned() }
         let account = Account(
-            key: key, number: number, currency: open.currency, kind: open.kind, overdraftLimit: open.overdraftLimit, openedAt: now,
-            changedAt: now)
+            key: key, number: number, currency: open.currency, kind: open.kind, overdraftLimit: open.overdraftLimit,
+            revision: Revision.first(inLine: line), openedAt: now, changedAt: now)
         touched.append(table.open(account))
         return .opened(account)
     }
@@ -184,9 +192,9 @@ public struct Book {
 
     /// Changes the account in a slot: one more revision of it.
     mutating func change(_ index: Int, at now: Timestamp, _ body: (inout Account) -> Void) -> Account {
-        let (account, isFirst) = table.change(index) { account in
+        let (account, isFirst) = table.change(index) { [line] account in
             body(&account)
-            account.revision += 1
+            account.revision = Revision.next(after: account.revision, inLine: line)
             account.changedAt = now
             return account
         }
@@ -211,11 +219,11 @@ public struct Book {
 
     /// Adds one entry of `amount` minor units (negative for a debit) to the account in a slot.
     private mutating func post(_ amount: Int64, unheld: Int64, to index: Int, at now: Timestamp) -> LegResult {
-        let (result, isFirst) = table.change(index) { account in
+        let (result, isFirst) = table.change(index) { [line] account in
             account.posted += amount
             account.held -= unheld
             account.sequence += 1
-            account.revision += 1
+            account.revision = Revision.next(after: account.revision, inLine: line)
             account.changedAt = now
             return LegResult(sequence: account.sequence, postedAfter: account.posted, revision: account.revision)
         }

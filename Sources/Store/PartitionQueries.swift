@@ -16,10 +16,16 @@ public struct PartitionGrant: Equatable, Sendable {
     public let logIncarnation: String
     /// No later decision of the partition may carry an earlier time.
     public let lastDecidedAt: Timestamp
+    /// The line of the ledger's history that it goes on in (`Revision`): how often the database was promoted or restored.
+    public let line: Int64
+
+    /// Who vouches for what is in Redis: rises with every owner, and with every line above all owners of the lines before, of whom a
+    /// restored ledger knows only some.
+    public var leaseEpoch: Int64 { line << Revision.countBits + epoch }
 
     public init(
         partition: Int32, nextOffset: Int64, publishedOffset: Int64, relayedOffset: Int64, epoch: Int64, logIncarnation: String,
-        lastDecidedAt: Timestamp
+        lastDecidedAt: Timestamp, line: Int64 = 0
     ) {
         self.partition = partition
         self.nextOffset = nextOffset
@@ -28,6 +34,7 @@ public struct PartitionGrant: Equatable, Sendable {
         self.epoch = epoch
         self.logIncarnation = logIncarnation
         self.lastDecidedAt = lastDecidedAt
+        self.line = line
     }
 }
 
@@ -100,7 +107,7 @@ public enum PartitionQueries {
             PartitionGrant(
                 partition: rows.int32(row, 0), nextOffset: rows.int64(row, 1), publishedOffset: rows.int64(row, 2),
                 relayedOffset: rows.int64(row, 3), epoch: rows.int64(row, 4), logIncarnation: rows.text(row, 5),
-                lastDecidedAt: Timestamp(microseconds: rows.timestamp(row, 6)))
+                lastDecidedAt: Timestamp(microseconds: rows.timestamp(row, 6)), line: min(rows.int64(row, 7), Revision.lineMax))
         }
     }
 
@@ -176,6 +183,8 @@ public enum PartitionQueries {
         """)
 
     // Rows are locked in the order of their numbers, so that two workers that take several over cannot deadlock.
+    // The timeline, which is 1 at first, stands in front in the names of WAL files. A promotion begins another one, be it of a standby or
+    // of a backup that was rolled forward.
     private static let acquireStatement = Statement(
         "partition_acquire",
         """
@@ -185,7 +194,8 @@ public enum PartitionQueries {
         UPDATE sluice.kafka_offset o
         SET epoch = o.epoch + 1, owner = $3::text, log_incarnation = coalesce(o.log_incarnation, $4::text)
         FROM mine WHERE o.topic = mine.topic AND o.partition = mine.partition
-        RETURNING o.partition, o.next_offset, o.published_offset, o.relayed_offset, o.epoch, o.log_incarnation, o.last_decided_at
+        RETURNING o.partition, o.next_offset, o.published_offset, o.relayed_offset, o.epoch, o.log_incarnation, o.last_decided_at,
+            ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint - 1
         """)
 
     private static let placesStatement = Statement(

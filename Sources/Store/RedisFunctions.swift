@@ -118,6 +118,8 @@ public enum RedisFunctions {
 public enum LeaseRefusal: Int64, Sendable {
     /// A later owner of the partition has written it.
     case superseded = -1
+    /// Redis holds what was vouched for in an earlier line of the ledger's history, and some of that may be of commits that are lost.
+    case otherLine = -3
     /// Redis does not know of renewals that it had confirmed: it came back with what it held at an earlier time.
     case forgotten = -2
 }

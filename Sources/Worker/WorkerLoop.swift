@@ -204,7 +204,9 @@ final class WorkerLoop {
         case .acquire(let partitions):
             ask([PartitionQueries.acquire(partitions, owner: options.name, logIncarnation: machine.logIncarnation)]) {
                 [unowned self] rows in
-                machine.granted(PartitionQueries.grants(rows[0]).map(\.redelivered))
+                let grants = PartitionQueries.grants(rows[0]).map(\.redelivered)
+                for grant in grants { book.line = max(book.line, grant.line) }
+                machine.granted(grants)
             }
         case .check(let partitions):
             forgetBook()
@@ -219,7 +221,7 @@ final class WorkerLoop {
 
     /// What was known may be wrong, or be another's now.
     private func forgetBook() {
-        book = Book(recentIDsMax: SafetyCatch.ids.isOff ? 0 : options.limits.recentIDsMax)
+        book = Book(recentIDsMax: SafetyCatch.ids.isOff ? 0 : options.limits.recentIDsMax, line: book.line)
         batchesToLookUp = options.limits.lookedUpBatches
         bookNumber += 1
     }
@@ -299,6 +301,6 @@ extension PartitionGrant {
         let first = max(0, nextOffset - 16)
         return PartitionGrant(
             partition: partition, nextOffset: first, publishedOffset: min(publishedOffset, first), relayedOffset: min(relayedOffset, first),
-            epoch: epoch, logIncarnation: logIncarnation, lastDecidedAt: lastDecidedAt)
+            epoch: epoch, logIncarnation: logIncarnation, lastDecidedAt: lastDecidedAt, line: line)
     }
 }

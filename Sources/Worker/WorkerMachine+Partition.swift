@@ -5,7 +5,7 @@ extension WorkerMachine {
     /// The partitions that run, but for those whose earlier owner's commits are not all published.
     var publishedPartitions: [(partition: Int32, epoch: Int64)] {
         partitions.compactMap { number, partition in
-            partition.stopReason == nil && partition.published >= partition.grant.nextOffset ? (number, partition.grant.epoch) : nil
+            partition.stopReason == nil && partition.published >= partition.grant.nextOffset ? (number, partition.grant.leaseEpoch) : nil
         }
     }
 

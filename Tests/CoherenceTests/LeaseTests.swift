@@ -177,6 +177,21 @@ import Testing
         }
     }
 
+    @Test func `what was told in an earlier line of the ledger's history is found out, however far its epochs had come`() throws {
+        try withServer { server in
+            let client = try Client(server)
+            let line = 1 << 40
+            #expect(try client.renew(epoch: 9) == 1)
+            #expect(try client.renew(epoch: line + 3) == LeaseRefusal.otherLine.rawValue)
+            #expect(try client.renew(epoch: line + 3) == LeaseRefusal.otherLine.rawValue)
+            #expect(try client.call("FLUSHDB").text == "OK")
+            #expect(try client.renew(epoch: line + 3) == 1)
+            #expect(try client.renew(epoch: line + 3, confirmed: 1) == 2)
+            #expect(try client.renew(epoch: line + 4) == 3)
+            #expect(try client.renew(epoch: 10) == LeaseRefusal.superseded.rawValue)
+        }
+    }
+
     @Test func `a Redis that has forgotten what it confirmed is found out`() throws {
         try withServer { server in
             let client = try Client(server)

@@ -180,4 +180,15 @@ import Testing
         #expect(reported.p50 > 0 && reported.p50 <= reported.p99 && consumed.p99 <= consumed.max)
         #expect(try KafkaAdmin.topic(kafka, name: probe.topic) == nil)
     }
+
+    @Test(.timeLimit(.minutes(1))) func `a probe whose records are refused at once ends, and is no success`() throws {
+        let broker = try Broker()
+        // Longer than this client may send.
+        let kafka = KafkaConfiguration(bootstrapServers: broker.bootstrapServers, extra: [("message.max.bytes", "1000")])
+        var report = DoctorReport()
+        LogProbe(kafka: kafka, brokers: 1, records: 20, valueBytes: 2_000, idleMilliseconds: 500).run(into: &report)
+        #expect(report.findings.filter { $0.level == .failure }.map(\.check) == ["probe.acknowledged"], "\(report.text)")
+        let probe = try #require(report.probe)
+        #expect(probe.records == 0 && probe.lost == 0)
+    }
 }

@@ -39,15 +39,21 @@ local function lease_of(key)
     return tonumber(epoch), tonumber(count), tonumber(created), tonumber(deadline)
 end
 
+-- An owner's number is its epoch, and 2^40 times the line of the ledger's history: how often its database was promoted or restored.
+local function line_of(owner)
+    return math.floor(owner / 2 ^ 40)
+end
+
 -- A worker says that everything it has committed is here. Its lease outlives its deadline: who wrote it last is known for as long.
 -- Returns how often it was renewed; -1 when a later owner has written it; -2 when this server has forgotten renewals that it
--- confirmed, and so may hold values from before them.
+-- confirmed, and so may hold values from before them; -3 when the lease is of an earlier line: this server may hold what the ledger lost.
 local function renew(keys, args)
     local epoch, lifetime, confirmed = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
     local now = now_milliseconds()
     local owner, count, created = lease_of(keys[1])
     if owner and owner > epoch then return -1 end
     if owner == epoch and count < confirmed then return -2 end
+    if owner and line_of(owner) < line_of(epoch) then return -3 end
     count = (count or 0) + 1
     redis.call('SET', keys[1], string.format('%.0f %.0f %.0f %.0f', epoch, count, created or now, now + lifetime), 'PX', 86400000)
     return count

@@ -78,12 +78,12 @@ enum ChangeCheck {
         """
 
     // Kinds of account commands: 2 frozen, 3 unfrozen, 4 closed, 5 given another limit (`account.flags`: 1 debit, 2 credit, 4 closed). A
-    // revision is the opening, an entry, a hold, its release without a capture, or a command.
+    // revision is the opening, an entry, a hold, its release without a capture, or a command; they are counted in its low 40 bits.
     private static let accountSQL = """
         SELECT * FROM (
             SELECT a.tenant_id, a.id, CASE
                 WHEN a.held <> coalesce(h.held, 0) THEN 'its held is ' || a.held || ', and its open holds add up to ' || coalesce(h.held, 0)
-                WHEN a.revision <> 1 + a.sequence + coalesce(h.opened, 0) + coalesce(r.released, 0) + coalesce(c.commands, 0)
+                WHEN (a.revision & 1099511627775) <> 1 + a.sequence + coalesce(h.opened, 0) + coalesce(r.released, 0) + coalesce(c.commands, 0)
                     THEN 'its revision is ' || a.revision || ', and ' || a.sequence || ' entries, ' || coalesce(h.opened, 0) || ' holds, '
                         || coalesce(r.released, 0) || ' releases and ' || coalesce(c.commands, 0) || ' commands are known of it'
                 WHEN (a.flags & 4 <> 0) <> (coalesce(c.closings, 0) = 1) THEN 'it is closed and no command closed it, or the other way round'

@@ -11,11 +11,14 @@ internal import Telemetry
 struct LogProbe {
     static let perSecond = 500
     /// As long as an ordinary command.
-    private static let valueBytes = 300
+    static let valueBytes = 300
 
     let kafka: KafkaConfiguration
     let brokers: Int
     let records: Int
+    var valueBytes = LogProbe.valueBytes
+    /// How long is waited for a record that does not come.
+    var idleMilliseconds: Int32 = 10_000
 
     /// Blocks for as long as the records take, and some seconds for what does not come.
     func run(into report: inout DoctorReport) {
@@ -67,7 +70,8 @@ struct LogProbe {
     private func measure(_ topic: String, partitions: Int, copies: Int) throws(KafkaError) -> DoctorReport.Probe {
         let readers = (0..<partitions).map { partition in
             ProbeReader(
-                kafka: kafka, topic: topic, partition: Int32(partition), records: (records - partition + partitions - 1) / partitions)
+                kafka: kafka, topic: topic, partition: Int32(partition), records: (records - partition + partitions - 1) / partitions,
+                idleMilliseconds: idleMilliseconds)
         }
         defer { for reader in readers { reader.thread.join() } }
         let (acknowledged, reports) = try produce(topic, partitions: partitions)
@@ -112,7 +116,7 @@ struct LogProbe {
                 let number = sentAt.count
                 sentAt.append(Clock.monotonicNanoseconds)
                 var text = "\(number / partitions) \(sentAt[number]) "
-                text += String(repeating: ".", count: max(0, Self.valueBytes - text.utf8.count))
+                text += String(repeating: ".", count: max(0, valueBytes - text.utf8.count))
                 let value: [UInt8] = Array(text.utf8)
                 let result = producer.produce(
                     topic: topic, partition: Int32(number % partitions), key: value.span.extracting(first: 1), value: value.span,
@@ -182,14 +186,14 @@ private final class ProbeReader {
     let thread: LoopThread
     let board: Board
 
-    init(kafka: KafkaConfiguration, topic: String, partition: Int32, records: Int) {
+    init(kafka: KafkaConfiguration, topic: String, partition: Int32, records: Int, idleMilliseconds: Int32) {
         self.partition = partition
         let board = Board()
         self.board = board
         thread = LoopThread(name: "probe") { _ in
             // An error shows as records that are missing.
             _ = try? KafkaAdmin.readAll(
-                kafka, topic: topic, partition: partition, from: 0, to: Int64(records), idleMilliseconds: 10_000
+                kafka, topic: topic, partition: partition, from: 0, to: Int64(records), idleMilliseconds: idleMilliseconds
             ) { record in
                 var value: [UInt8] = []
                 value.append(record.value)
