@@ -37,6 +37,17 @@ test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile, c
 	infra/test-packaging
 
 test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
+deb: setup  ## a Debian package, in .build/deb; VERSION=0.1.0, MAINTAINER="Name <address>"
+	@dpkg -s dpkg-dev lintian >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install dpkg-dev lintian
+	$(SWIFT) build -c release --product sluice --static-swift-stdlib
+	rm -f .build/deb/sluice_*.deb
+	infra/make-deb .build/release/sluice .build/deb
+	lintian --fail-on error,warning .build/deb/sluice_*.deb
+
+test-deb: deb  ## the package in a fresh minimal Debian 12: installed, the whole system run, paid, purged; as root
+	@dpkg -s debootstrap >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install debootstrap
+	$(AS_ROOT) infra/test-deb .build/deb/sluice_*.deb
+
 	infra/test-edge .build/release/sluice
 
 test-live: release  ## the live page in a headless browser: narrow and wide, light and dark; its screenshots go to .build/live

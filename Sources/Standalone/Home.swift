@@ -13,13 +13,14 @@ enum Home {
         return path
     }
 
-    /// The first folder with the templates, from the executable's folder upwards, then from the current one.
+    /// The first folder with the templates, from the executable's folder upwards, then from the current one; below a prefix such as
+    /// /usr they are in share/sluice, where the Debian package puts them.
     static func find(executable: String) throws(StandaloneError) -> String {
         for start in [executable, FileManager.default.currentDirectoryPath + "/."] {
             var folder = start
             while let slash = folder.lastIndex(of: "/") {
                 folder = String(folder[..<slash])
-                if SystemCall.exists("\(folder)/\(mark)") { return folder }
+                for candidate in [folder, folder + "/share/sluice"] where SystemCall.exists("\(candidate)/\(mark)") { return candidate }
             }
         }
         throw .brokenSetup("\(mark) is neither above \(executable) nor above the current folder: pass --home with Sluice's folder")
