@@ -31,8 +31,9 @@ public enum Broker {
             listener.isAccepting = false
             broker.stop()
         }
-        withExtendedLifetime((signals, listener)) { loop.run() }
+        withExtendedLifetime((signals, listener, LogSweep(loop: loop))) { loop.run() }
         broker.shutDown()
+        Log.tellLeftOut(isEnding: true)
         Log.info("stopped")
     }
 

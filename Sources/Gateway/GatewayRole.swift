@@ -78,9 +78,10 @@ public enum GatewayRole {
             }
             let receiver = MailboxReceiver(loop: loop, mailbox: news) { [unowned self] in heard($0) }
             threads = stops.indices.map { GatewayRole.start($0, shared, stop: stops[$0], news: news) }
-            withExtendedLifetime((signals, receiver)) { loop.run() }
+            withExtendedLifetime((signals, receiver, LogSweep(loop: loop))) { loop.run() }
             for thread in threads { thread.join() }
             admin?.close()
+            Log.tellLeftOut(isEnding: true)
             if let problem { return GatewayRole.refuse(problem) }
             Log.info("gateway stopped")
             return 0

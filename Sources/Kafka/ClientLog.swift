@@ -30,36 +30,3 @@ final class ClientLog {
         }
     }
 }
-
-/// So many of something in a window of time; what is over is counted. Pure, time passed in.
-struct RateLimit {
-    private let burst: Int
-    private let windowMilliseconds: UInt64
-    private var windowStart: UInt64 = 0
-    private var used = 0
-    private var suppressed = 0
-
-    init(burst: Int, windowMilliseconds: UInt64) {
-        self.burst = burst
-        self.windowMilliseconds = windowMilliseconds
-    }
-
-    mutating func allows(nowMilliseconds now: UInt64) -> Bool {
-        if now - windowStart >= windowMilliseconds {
-            windowStart = now
-            used = 0
-        }
-        guard used < burst else {
-            suppressed += 1
-            return false
-        }
-        used += 1
-        return true
-    }
-
-    /// How many were refused since the last call.
-    mutating func takeSuppressed() -> Int {
-        defer { suppressed = 0 }
-        return suppressed
-    }
-}

@@ -2,7 +2,8 @@ internal import Glibc
 
 /// One JSON object a line on standard error: time, level, process name, message, fields.
 ///
-/// For events an operator reads, not for requests: each call formats and makes one `write`.
+/// For events an operator reads, not for requests: each call formats and makes one `write`. A message that repeats is left out past
+/// `LogGate.linesMax` lines in ten seconds; the next line of it, or one that `tellLeftOut` writes, has the count as `left_out`.
 public enum Log {
     public enum Level: String, Sendable { case debug, info, warning, error }
 
@@ -15,9 +16,11 @@ public enum Log {
             case text(String)
             case integer(Int64)
             case flag(Bool)
+            /// Nothing is written of the field.
+            case absent
         }
 
-        public static func text(_ name: String, _ value: String) -> Field { Field(name: name, value: .text(value)) }
+        public static func text(_ name: String, _ value: String?) -> Field { Field(name: name, value: value.map(Value.text) ?? .absent) }
         public static func integer(_ name: String, _ value: some BinaryInteger) -> Field {
             Field(name: name, value: .integer(Int64(clamping: value)))
         }
@@ -27,32 +30,58 @@ public enum Log {
     private struct Settings {
         var process = "sluice"
         var debug = false
+        var gate = LogGate()
     }
     private static let settings = Locked(Settings())
 
     /// Called once at start, before the first line. `process` is the instance's name, as `gateway-a`.
     public static func configure(process: String, debug: Bool) {
-        settings.withLock { $0 = Settings(process: process, debug: debug) }
+        settings.withLock { ($0.process, $0.debug) = (process, debug) }
     }
 
+    /// Whether `debug` writes anything: for what is not worth making otherwise.
+    public static var isDebugging: Bool { settings.withLock { $0.debug } }
+
     public static func debug(_ message: StaticString, _ fields: Field...) {
-        guard settings.withLock({ $0.debug }) else { return }
+        guard isDebugging else { return }
         write(.debug, message, fields)
     }
     public static func info(_ message: StaticString, _ fields: Field...) { write(.info, message, fields) }
     public static func warning(_ message: StaticString, _ fields: Field...) { write(.warning, message, fields) }
     public static func error(_ message: StaticString, _ fields: Field...) { write(.error, message, fields) }
 
+    public static func debug(_ message: StaticString, fields: [Field]) { if isDebugging { write(.debug, message, fields) } }
+    public static func warning(_ message: StaticString, fields: [Field]) { write(.warning, message, fields) }
+    public static func error(_ message: StaticString, fields: [Field]) { write(.error, message, fields) }
+
+    /// Tells how many lines were left out of messages that have not come again. Called now and then, and at the end of the process.
+    public static func tellLeftOut(isEnding: Bool = false) {
+        let now = Clock.monotonicMilliseconds
+        let (process, leftOut) = settings.withLock { ($0.process, $0.gate.takeLeftOut(nowMilliseconds: now, isEnding: isEnding)) }
+        for one in leftOut { write(one.level, process, one.message, [.integer("left_out", one.count)]) }
+    }
+
     private static func write(_ level: Level, _ message: StaticString, _ fields: [Field]) {
-        let process = settings.withLock { $0.process }
+        let now = Clock.monotonicMilliseconds
+        let (process, leftOut) = settings.withLock { settings in
+            // Who asks for the finest lines wants all of them.
+            (settings.process, level == .debug ? 0 : settings.gate.admit(message, level, nowMilliseconds: now))
+        }
+        guard let leftOut else { return }
+        write(level, process, message, leftOut == 0 ? fields : fields + [.integer("left_out", leftOut)])
+    }
+
+    private static func write(_ level: Level, _ process: String, _ message: StaticString, _ fields: [Field]) {
         var line = "{\"time_us\":\(Clock.wallMicroseconds),\"level\":\"\(level.rawValue)\",\"process\":"
         line += quoted(process) + ",\"message\":" + quoted("\(message)")
         for field in fields {
+            if case .absent = field.value { continue }
             line += "," + quoted(field.name) + ":"
             switch field.value {
             case .text(let text): line += quoted(text)
             case .integer(let value): line += String(value)
             case .flag(let flag): line += flag ? "true" : "false"
+            case .absent: break
             }
         }
         line += "}\n"

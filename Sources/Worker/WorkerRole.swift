@@ -61,8 +61,9 @@ public enum WorkerRole {
             return refuse("the admin listener: \(error)")
         }
         Log.info("worker started", .text("admin", admin.address.description))
-        withExtendedLifetime((signals, worker)) { loop.run() }
+        withExtendedLifetime((signals, worker, LogSweep(loop: loop))) { loop.run() }
         admin.close()
+        Log.tellLeftOut(isEnding: true)
         Log.info("worker stopped")
         return 0
     }

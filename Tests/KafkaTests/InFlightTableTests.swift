@@ -49,16 +49,6 @@ import Testing
             #expect(table.isFull == (model.count == 64))
         }
     }
-
-    @Test func `so many lines a window pass, and the rest is counted`() {
-        var rate = RateLimit(burst: 3, windowMilliseconds: 1_000)
-        let times: [UInt64] = [10_000, 10_001, 10_002, 10_003, 10_004, 10_999, 11_000]
-        var allowed: [Bool] = []
-        for time in times { allowed.append(rate.allows(nowMilliseconds: time)) }
-        #expect(allowed == [true, true, true, false, false, false, true])
-        let counts = [rate.takeSuppressed(), rate.takeSuppressed()]
-        #expect(counts == [3, 0])
-    }
 }
 
 /// splitmix64.
