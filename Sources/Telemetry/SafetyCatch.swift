@@ -22,6 +22,15 @@ public enum SafetyCatch: String, Sendable {
         #endif
     }
 
+    /// The names that are switched off, as a process says at its start; nil where all stand.
+    public static var allOff: String? {
+        #if DEBUG
+        return off.isEmpty ? nil : off.sorted().joined(separator: ",")
+        #else
+        return nil
+        #endif
+    }
+
     #if DEBUG
     private static let off: Set<String> = {
         guard let names = unsafe getenv("SLUICE_SAFETY_OFF") else { return [] }

@@ -10,7 +10,7 @@ struct CheckConfigOption: ParsableArguments {
     static func table(_ more: [(name: String, value: String, source: String, allowed: String)] = []) -> String {
         var table = TextTable(["SETTING", "FLAG", "VALUE", "SOURCE", "ALLOWED"])
         for reading in Settings.all {
-            let flag = reading.isSecret ? "-" : "--" + reading.name.flag
+            let flag = reading.name.flag.map { "--" + $0 } ?? "-"
             table.add([reading.name.variable, flag, reading.shown ?? "unset", reading.source, reading.allowed])
         }
         for line in more { table.add([line.name, "--limits", line.value, line.source, line.allowed]) }

@@ -129,7 +129,7 @@ struct RedisOptions: ParsableArguments {
             throw SettingError(name, "missing: give Redis's address as ADDRESS:PORT or unix:/path")
         }
         let user = try Settings.text("redis-user", redisUser, allowed: "a user of Redis's access list; none for its default user")
-        let password = try Settings.text("redis-password", nil, allowed: "text, from the environment or a file", isSecret: true)
+        let password = try Settings.text(.redisPassword, nil, allowed: "text, from the environment or a file", isSecret: true)
         guard user == nil || password != nil else {
             throw SettingError("redis-user", "needs SLUICE_REDIS_PASSWORD or SLUICE_REDIS_PASSWORD_FILE")
         }
@@ -161,7 +161,10 @@ struct AdminOptions: ParsableArguments {
 enum RoleProcess {
     /// Lines of the log carry the instance's name; `SLUICE_DEBUG=1` shows the finest of them.
     static func begin(_ name: String) throws(SettingError) {
-        let debug = try Settings.text("debug", nil, allowed: "1 for the finest lines of the log", absent: "0")
+        let debug = try Settings.text(.debug, nil, allowed: "1 for the finest lines of the log", absent: "0")
         Log.configure(process: name, debug: debug == "1")
+        if let guards = SafetyCatch.allOff {
+            Log.warning("guards of the money are switched off: this process is for tests alone", .text("SLUICE_SAFETY_OFF", guards))
+        }
     }
 }

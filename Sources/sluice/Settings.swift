@@ -6,12 +6,13 @@ import Telemetry
 struct SettingError: Error, CustomStringConvertible {
     let description: String
 
-    init(_ name: SettingName, _ problem: String) { description = "\(name.variable) (--\(name.flag)): \(problem)" }
+    init(_ name: SettingName, _ problem: String) { description = "\(name.variable)\(name.flag.map { " (--\($0))" } ?? ""): \(problem)" }
 }
 
 /// How a setting is called in the environment and on the command line: `SLUICE_KAFKA` and `--kafka`.
 struct SettingName: Sendable, Hashable, ExpressibleByStringLiteral {
-    let flag: String
+    /// Nil where the command line has none.
+    let flag: String?
     let variable: String
 
     init(stringLiteral flag: StaticString) { self.init(flag: "\(flag)", of: "") }
@@ -21,6 +22,13 @@ struct SettingName: Sendable, Hashable, ExpressibleByStringLiteral {
         self.flag = flag
         variable = "SLUICE_" + role + flag.uppercased().replacingOccurrences(of: "-", with: "_")
     }
+
+    private init(variable: String) { (flag, self.variable) = (nil, variable) }
+
+    /// For whoever looks for a fault: whole lines of librdkafka and PostgreSQL, and each decision.
+    static let debug = SettingName(variable: "SLUICE_DEBUG")
+    /// Everybody on a machine can read an argument list.
+    static let redisPassword = SettingName(variable: "SLUICE_REDIS_PASSWORD")
 }
 
 /// Reads settings: what the command line says, else the environment, else a file that the environment names for this one setting
@@ -35,7 +43,6 @@ enum Settings {
         var source: String
         /// What is allowed.
         let allowed: String
-        let isSecret: Bool
     }
     private static let readings = Locked<[Reading]>([])
 
@@ -53,8 +60,7 @@ enum Settings {
     ) throws(SettingError) -> String? {
         let found = try find(name, flag)
         let reading = Reading(
-            name: name, shown: found.map { isSecret ? "set" : shown($0.value) }, source: found?.source ?? "-", allowed: allowed,
-            isSecret: isSecret)
+            name: name, shown: found.map { isSecret ? "set" : shown($0.value) }, source: found?.source ?? "-", allowed: allowed)
         readings.withLock { readings in
             readings.removeAll { $0.name == name }
             readings.append(reading)

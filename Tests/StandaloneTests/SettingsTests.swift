@@ -133,6 +133,24 @@ import Testing
         #expect(refused.code == 2 && refused.output.contains(sentence), "\(refused)")
     }
 
+    /// A release build reads no such variable; tests run with a debug build.
+    @Test func `a process says at its start that guards are switched off`() async throws {
+        let warning = "guards of the money are switched off"
+        let off = try await start("worker", Self.least + ["SLUICE_SAFETY_OFF=offsets,ids"], ["--check-config"])
+        #expect(off.code == 0 && off.output.contains(warning) && off.output.contains("\"SLUICE_SAFETY_OFF\":\"ids,offsets\""), "\(off)")
+        let on = try await start("worker", Self.least, ["--check-config"])
+        #expect(on.code == 0 && !on.output.contains(warning), "\(on)")
+    }
+
+    @Test func `an option that a table names is one that the role takes`() async throws {
+        for role in ["gateway", "worker", "broker"] {
+            let help = try await start(role, Self.least, (role == "broker" ? ["run"] : []) + ["--help"]).output
+            for row in rows(try await start(role, Self.least, ["--check-config"]).output) where row.flag != "-" {
+                #expect(help.contains(row.flag + " "), "\(role) \(row.flag)")
+            }
+        }
+    }
+
     @Test func `a start on a port or a folder that is taken names who has it`() async throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(listener) }

@@ -92,11 +92,17 @@ function age(seconds) {
   return `${Math.round(seconds / 3600)} h ago`;
 }
 
+// An audit a day, and two hours for one that is late.
+const auditAgeMaxSeconds = 26 * 3600;
+
 function auditTile(now) {
   const at = now.max("sluice_audit_timestamp_seconds");
-  if (!at) return tile("audit", "audit", "none", "sluice audit --metrics FILE");
+  if (!at) return tile("audit", "audit", "none", "sluice audit --metrics FILE", "warn");
   const findings = now.max("sluice_audit_findings");
-  return tile("audit", "audit", findings ? `${findings} findings` : "clean", age(Date.now() / 1000 - at), findings ? "bad" : "good");
+  const seconds = Date.now() / 1000 - at;
+  const isOld = seconds > auditAgeMaxSeconds;
+  return tile("audit", "audit", findings ? `${findings} findings` : "clean", age(seconds) + (isOld ? ", too long" : ""),
+    findings ? "bad" : isOld ? "warn" : "good");
 }
 
 function tiles(now, before) {
