@@ -118,8 +118,8 @@ let package = Package(
             resources: [
                 .embedInCode("SQL/001-ledger.sql"), .embedInCode("SQL/002-log-adoption.sql"), .embedInCode("SQL/003-life-cycle.sql"),
                 .embedInCode("SQL/004-dead-letter-replay.sql"), .embedInCode("SQL/005-events.sql"),
-                .embedInCode("SQL/006-key-scopes.sql"), .embedInCode("SQL/007-batches.sql"), .embedInCode("Lua/sluice.lua"),
-                .embedInCode("Lua/sluice-worker.lua"),
+                .embedInCode("SQL/006-key-scopes.sql"), .embedInCode("SQL/007-batches.sql"), .embedInCode("SQL/008-trace.sql"),
+                .embedInCode("Lua/sluice.lua"), .embedInCode("Lua/sluice-worker.lua"),
             ],
             swiftSettings: strict),
 
@@ -174,8 +174,8 @@ let package = Package(
         tests("KafkaTests", ["TestSupport", "Kafka", "Loop", "Bytes", "Telemetry", "CRdkafka", "CSystem"]),
         tests("ServerTests", ["Server", "Telemetry", "Loop", "HTTP1", "Bytes"]),
         tests("StoreTests", ["Store", "Redis", "Postgres", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
-        tests("GatewayTests", ["Gateway", "Store", "Loop", "HTTP1", "Wire", "Ledger", "Bytes"]),
-        tests("WorkerTests", ["Worker", "Store", "Redis", "Kafka", "Wire", "Loop", "Ledger", "Bytes"]),
+        tests("GatewayTests", ["Gateway", "Store", "Loop", "HTTP1", "Wire", "Ledger", "Bytes", "Telemetry"]),
+        tests("WorkerTests", ["Worker", "Store", "Redis", "Kafka", "Wire", "Loop", "Ledger", "Bytes", "Telemetry"]),
         tests(
             "OperateTests",
             ["TestSupport", "Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),

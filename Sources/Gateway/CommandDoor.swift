@@ -102,7 +102,7 @@ final class CommandDoor {
         if body.count > 0 || resource.needsBody { try CommandHead.checkContentType(head, bytes) }
         let command = try reader.command(resource, bytes, body: body)
         try begin(
-            command, key: bytes[key], from: caller, traceparent: CommandHead.traceparent(head, bytes),
+            command, key: bytes[key], from: caller, trace: CommandHead.trace(head, bytes),
             waitSeconds: CommandHead.waitSeconds(head, bytes), .request(ticket))
     }
 
@@ -116,7 +116,7 @@ final class CommandDoor {
         // One was counted with the request. A batch larger than a second's quota takes all of it.
         let further = min(items.count, limits.tenantWritesPerSecond) - 1
         guard further < 1 || takeTurns(caller.tenant, further) else { throw Problem(.tooManyRequests) }
-        let traceparent = CommandHead.traceparent(head, bytes)
+        let trace = CommandHead.trace(head, bytes)
         let wait = CommandHead.waitSeconds(head, bytes)
         let batch = BatchRequest(ticket: ticket, count: items.count)
         for (index, range) in items.enumerated() {
@@ -128,7 +128,7 @@ final class CommandDoor {
                 }
                 let key: [UInt8] = Array(item.key.utf8)
                 try begin(
-                    item.command, key: key.span, from: caller, traceparent: traceparent, waitSeconds: wait, .item(batch, index))
+                    item.command, key: key.span, from: caller, trace: trace, waitSeconds: wait, .item(batch, index))
             } catch {
                 let refusal = CommandAnswer.problem(error)
                 deliver(refusal.answer, refusal.body, to: .item(batch, index))
@@ -137,7 +137,7 @@ final class CommandDoor {
     }
 
     private func begin(
-        _ command: Command, key: Span<UInt8>, from caller: CredentialTable.Caller, traceparent: String?, waitSeconds: Int?,
+        _ command: Command, key: Span<UInt8>, from caller: CredentialTable.Caller, trace: RequestTrace, waitSeconds: Int?,
         _ destination: PendingCommand.Destination
     ) throws(Problem) {
         canonical.removeAll(keepingCapacity: true)
@@ -159,7 +159,7 @@ final class CommandDoor {
         let mayProduce = isOpen && !isBehind(caller.partition)
         let pending = PendingCommand(
             id: id, caller: caller, fingerprint: fingerprint, acceptedAt: Timestamp(microseconds: Clock.wallMicroseconds), command: command,
-            canonical: canonical, traceparent: traceparent, mayProduce: mayProduce)
+            canonical: canonical, trace: trace, mayProduce: mayProduce)
         commands[id] = pending
         add(destination, wait, to: pending, hasJoined: false)
         if !cache.mark(pending, sets: mayProduce) { run(pending, .marked(.unavailable)) }
@@ -222,11 +222,11 @@ final class CommandDoor {
         case .notPersisted(let error):
             event = .notPersisted
             counters.notPersisted.add()
-            Log.warning("a command was not persisted", .text("id", pending.id.description), .text("error", error.name))
+            Log.warning("a command was not persisted", fields: pending.logFields(error.name))
         case .possiblyPersisted(let error):
             event = .possiblyPersisted
             counters.outcomeUnknown.add()
-            Log.warning("a command may be persisted", .text("id", pending.id.description), .text("error", error.name))
+            Log.warning("a command may be persisted", fields: pending.logFields(error.name))
         }
         run(pending, .reported(event, patient: pending.hasPatientWaiters(now: loop.nowNanoseconds / 1_000_000)))
         watchUnheard(pending)
@@ -335,8 +335,7 @@ final class CommandDoor {
     private func produce(_ pending: PendingCommand) {
         let asksForWord = pending.waiters.contains { $0.waitSeconds != nil }
         pending.asksForWord = asksForWord
-        let record = CommandRecord(
-            envelope: pending.envelope, replyTo: asksForWord ? channel : nil, traceparent: pending.traceparent)
+        let record = CommandRecord(envelope: pending.envelope, replyTo: asksForWord ? channel : nil)
         headers.removeAll()
         record.forEachHeader(scratch: &scratch) { name, value in headers.append(name, value) }
         recordKey.removeAll(keepingCapacity: true)
@@ -351,7 +350,9 @@ final class CommandDoor {
             produced[token] = pending
             counters.produced.add()
         } else {
-            if case .refused(let error)? = result { Log.warning("the log's client refused a command", .text("error", error.name)) }
+            if case .refused(let error)? = result {
+                Log.warning("the log's client refused a command", fields: pending.logFields(error.name))
+            }
             run(pending, .notProduced)
         }
     }

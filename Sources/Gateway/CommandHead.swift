@@ -1,5 +1,19 @@
 internal import HTTP1
+internal import Telemetry
 internal import Wire
+
+/// By what a request is found again in the logs of those that it came through.
+struct RequestTrace {
+    /// `X-Request-Id`, as nginx's log has it.
+    var requestID: String?
+    /// W3C trace context.
+    var traceparent: String?
+
+    /// For a line of the log that speaks of this request.
+    var fields: [Log.Field] {
+        [.text("request_id", requestID), .text("trace_id", traceparent.map { TraceContext.traceID($0) })]
+    }
+}
 
 /// What the header fields of a command's request say.
 enum CommandHead {
@@ -26,6 +40,26 @@ enum CommandHead {
             return seconds > 0 ? seconds : nil
         }
         return nil
+    }
+
+    static func trace(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> RequestTrace {
+        RequestTrace(requestID: requestID(head, bytes), traceparent: traceparent(head, bytes))
+    }
+
+    /// One that nginx would take (nginx/maps.conf); others are passed over, so that no stranger writes what he likes into the log.
+    static func requestID(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> String? {
+        guard head.fields.count(of: .requestID) == 1, let range = head.fields.first(.requestID) else { return nil }
+        let value = bytes[range]
+        guard (8...64).contains(value.count) else { return nil }
+        for index in 0..<value.count {
+            switch value[index] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                continue
+            default: return nil
+            }
+        }
+        return value.text
     }
 
     /// A trace that can be carried on; one that is repeated is none (W3C Trace Context section 3.2.1).

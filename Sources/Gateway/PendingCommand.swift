@@ -2,6 +2,7 @@ internal import Bytes
 internal import HTTP1
 internal import Ledger
 internal import Server
+internal import Telemetry
 internal import Wire
 
 /// One command in flight on this loop, with those who wait for it.
@@ -33,7 +34,7 @@ final class PendingCommand {
     let command: Command
     /// The command's canonical JSON: the record's value.
     let canonical: [UInt8]
-    let traceparent: String?
+    let trace: RequestTrace
     /// The body of a 202.
     private(set) var acceptedBody: [UInt8] = []
     var flow: CommandFlow
@@ -46,7 +47,7 @@ final class PendingCommand {
 
     init(
         id: OperationID, caller: CredentialTable.Caller, fingerprint: Fingerprint, acceptedAt: Timestamp, command: Command,
-        canonical: [UInt8], traceparent: String?, mayProduce: Bool
+        canonical: [UInt8], trace: RequestTrace, mayProduce: Bool
     ) {
         self.id = id
         tenant = caller.tenant
@@ -55,11 +56,13 @@ final class PendingCommand {
         self.acceptedAt = acceptedAt
         self.command = command
         self.canonical = canonical
-        self.traceparent = traceparent
+        self.trace = trace
         flow = CommandFlow(mayProduce: mayProduce)
         switch command {
         case .pay(let pay):
-            acceptedBody.append(Payment(id: id, tenant: tenant, request: pay, acceptedAt: acceptedAt, status: .processing))
+            acceptedBody.append(
+                Payment(
+                    id: id, tenant: tenant, request: pay, acceptedAt: acceptedAt, status: .processing, traceparent: trace.traceparent))
         case .openAccount(let open): Self.append(opening: open, to: &acceptedBody)
         case .changePayment(let change): acceptedBody.append(processing: change, id: id)
         case .changeAccount:
@@ -70,8 +73,12 @@ final class PendingCommand {
     }
 
     var envelope: Envelope {
-        Envelope(id: id, tenant: tenant, fingerprint: fingerprint, acceptedAt: acceptedAt, command: command)
+        Envelope(
+            id: id, tenant: tenant, fingerprint: fingerprint, acceptedAt: acceptedAt, command: command, traceparent: trace.traceparent)
     }
+
+    /// For a line of the log that speaks of it: its id, and what its first request is known by elsewhere.
+    func logFields(_ error: String) -> [Log.Field] { [.text("id", id.description), .text("error", error)] + trace.fields }
 
     var isPayment: Bool { if case .pay = command { true } else { false } }
 

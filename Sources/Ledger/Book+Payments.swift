@@ -12,7 +12,7 @@ extension Book {
             decided(
                 Payment(
                     id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .declined,
-                    declineReason: reason, decidedAt: now, revision: 1))
+                    declineReason: reason, decidedAt: now, revision: 1, traceparent: envelope.traceparent))
         }
         if let expiresAt = pay.expiresAt, now > expiresAt { return declined(.deadlineExceeded) }
         if let end = pay.captureBefore, now > end { return declined(.deadlineExceeded) }
@@ -30,13 +30,14 @@ extension Book {
             return decided(
                 Payment(
                     id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .authorized,
-                    decidedAt: now, revision: 1, holdUntil: end), on: payer.number)
+                    decidedAt: now, revision: 1, holdUntil: end, traceparent: envelope.traceparent), on: payer.number)
         }
         let movement = move(pay.amount, from: debit, to: credit, for: envelope.id, at: now)
         return decided(
             Payment(
                 id: envelope.id, tenant: envelope.tenant, request: pay, acceptedAt: envelope.acceptedAt, status: .settled, decidedAt: now,
-                revision: 1, debitResult: movement.debit, creditResult: movement.credit), on: payer.number)
+                revision: 1, debitResult: movement.debit, creditResult: movement.credit, traceparent: envelope.traceparent),
+            on: payer.number)
     }
 
     /// Why money that is not held yet may not move; nil when it may. The order of the checks is part of the API: the first that

@@ -72,13 +72,18 @@ public struct Envelope: Equatable, Sendable {
     /// When the gateway produced it, by the gateway's clock.
     public let acceptedAt: Timestamp
     public let command: Command
+    /// The client's W3C trace context. Nothing is decided by it.
+    public var traceparent: String?
 
-    public init(id: OperationID, tenant: TenantID, fingerprint: Fingerprint, acceptedAt: Timestamp, command: Command) {
+    public init(
+        id: OperationID, tenant: TenantID, fingerprint: Fingerprint, acceptedAt: Timestamp, command: Command, traceparent: String? = nil
+    ) {
         self.id = id
         self.tenant = tenant
         self.fingerprint = fingerprint
         self.acceptedAt = acceptedAt
         self.command = command
+        self.traceparent = traceparent
     }
 
     /// The accounts that the command names, whose state its decision depends on. A change of a payment depends on those of its

@@ -51,6 +51,8 @@ public struct Payment: Equatable, Sendable {
     public let holdUntil: Timestamp?
     /// What happened to it after its decision, oldest first; at most `changesMax` and the one that ends its hold.
     public internal(set) var history: [PaymentEvent]
+    /// W3C trace context of the request that asked for it.
+    public let traceparent: String?
 
     /// How long money is held unless the payment says otherwise: seven days.
     public static let holdMicroseconds: Int64 = 7 * 86_400 * 1_000_000
@@ -66,7 +68,8 @@ public struct Payment: Equatable, Sendable {
     public init(
         id: OperationID, tenant: TenantID, request: Pay, acceptedAt: Timestamp, status: PaymentStatus, declineReason: DeclineReason? = nil,
         decidedAt: Timestamp? = nil, revision: Int64 = 0, debitResult: LegResult? = nil, creditResult: LegResult? = nil,
-        captured: Int64? = nil, refunded: Int64 = 0, holdUntil: Timestamp? = nil, history: [PaymentEvent] = []
+        captured: Int64? = nil, refunded: Int64 = 0, holdUntil: Timestamp? = nil, history: [PaymentEvent] = [],
+        traceparent: String? = nil
     ) {
         self.id = id
         self.tenant = tenant
@@ -82,5 +85,6 @@ public struct Payment: Equatable, Sendable {
         self.refunded = refunded
         self.holdUntil = holdUntil
         self.history = history
+        self.traceparent = traceparent
     }
 }

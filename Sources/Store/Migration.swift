@@ -20,5 +20,6 @@ public struct Migration: Sendable {
         Migration(number: 5, name: "events", sql: String(decoding: PackageResources._05_events_sql, as: UTF8.self)),
         Migration(number: 6, name: "key-scopes", sql: String(decoding: PackageResources._06_key_scopes_sql, as: UTF8.self)),
         Migration(number: 7, name: "batches", sql: String(decoding: PackageResources._07_batches_sql, as: UTF8.self)),
+        Migration(number: 8, name: "trace", sql: String(decoding: PackageResources._08_trace_sql, as: UTF8.self)),
     ]
 }

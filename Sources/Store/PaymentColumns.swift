@@ -8,7 +8,7 @@ public enum PaymentColumns {
         p.id, p.tenant_id, p.debit, p.credit, p.amount, p.currency, p.reference, p.metadata, p.expires_at, p.status, p.decline_reason, \
         p.accepted_at, p.decided_at, p.revision, m.debit_sequence, m.debit_posted_after, m.debit_revision, m.credit_sequence, \
         m.credit_posted_after, m.credit_revision, p.manual, p.capture_before, p.hold_until, p.captured, p.refunded, \
-        CASE WHEN p.revision > 1 THEN (\(history)) END
+        CASE WHEN p.revision > 1 THEN (\(history)) END, p.traceparent
         """
 
     /// A payment's changes in the order they were made, packed: `eventBytes` bytes each. A plain payment's reader never asks for them.
@@ -41,7 +41,8 @@ public enum PaymentColumns {
             decidedAt: Timestamp(microseconds: rows.timestamp(row, 12)), revision: rows.int64(row, 13), debitResult: leg(rows, row, 14),
             creditResult: leg(rows, row, 17), captured: optional(rows, row, 23) { rows.int64(row, $0) },
             refunded: optional(rows, row, 24) { rows.int64(row, $0) } ?? 0, holdUntil: time(rows, row, 22),
-            history: rows.isNull(row, 25) ? [] : events(rows.bytes(row, 25)))
+            history: rows.isNull(row, 25) ? [] : events(rows.bytes(row, 25)),
+            traceparent: optional(rows, row, 26) { rows.text(row, $0) })
     }
 
     private static func events(_ packed: Span<UInt8>) -> [PaymentEvent] {

@@ -3,21 +3,31 @@ internal import Postgres
 
 /// How a batch stores payments and the money they moved: from arrays, one statement each.
 enum PaymentQueries {
-    /// Nothing, or one statement for plain payments and one for those that are or were held, or that were changed already.
+    /// Nothing, or one statement for plain payments, one for those with a trace, and one for those that are or were held, or that were
+    /// changed already.
     static func insert(_ effects: Book.Effects, at positions: [LogPosition]) -> [Query] {
         precondition(effects.payments.count == positions.count, "a payment without its place in the log")
         // In the order of the ids: neighbours in the index are inserted together.
         let order = effects.payments.indices.sorted { effects.payments[$0].payment.id < effects.payments[$1].payment.id }
         var plain = Columns(reserving: order.count)
+        var traced = Columns(reserving: 0)
+        var traces = PostgresArray(of: .text)
         var others = Columns(reserving: 0)
         var life = LifeColumns()
+        var traceOfOthers = PostgresArray(of: .text)
         for index in order {
             let decided = effects.payments[index]
             if decided.payment.request.capture == .automatic, decided.payment.history.isEmpty {
-                plain.append(decided, positions[index])
+                if let trace = decided.payment.traceparent {
+                    traced.append(decided, positions[index])
+                    traces.append(text: trace)
+                } else {
+                    plain.append(decided, positions[index])
+                }
             } else {
                 others.append(decided, positions[index])
                 life.append(decided.payment)
+                if let trace = decided.payment.traceparent { traceOfOthers.append(text: trace) } else { traceOfOthers.appendNull() }
             }
         }
         var queries: [Query] = []
@@ -26,9 +36,16 @@ enum PaymentQueries {
             for column in plain.all { parameters.append(orNull: column) }
             queries.append(Query(insertStatement, parameters))
         }
+        if traced.count > 0 {
+            var parameters = Parameters()
+            for column in traced.all { parameters.append(orNull: column) }
+            parameters.append(traces)
+            queries.append(Query(insertTracedStatement, parameters))
+        }
         if others.count > 0 {
             var parameters = Parameters()
             for column in others.all { parameters.append(orNull: column) }
+            parameters.append(orNull: traceOfOthers)
             for column in life.all { parameters.append(column) }
             queries.append(Query(insertWithLifeStatement, parameters))
         }
@@ -219,17 +236,27 @@ enum PaymentQueries {
             AS k (debit, credit, currency, reference, metadata, expires_at, i)
         """
 
+    private static let rowsWithTrace = """
+        unnest($4::text[], $5::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[], $20::text[]) WITH ORDINALITY
+            AS k (debit, credit, currency, reference, metadata, expires_at, traceparent, i)
+        """
+
     // An id that is there already is an error that names `payment_pkey`.
     private static let insertStatement = Statement(
         "batch_insert_payments", "INSERT INTO sluice.payment (\(columns)) SELECT \(values) FROM \(rows)")
 
+    // A statement of its own: payments without a trace pay nothing for those that have one.
+    private static let insertTracedStatement = Statement(
+        "batch_insert_traced_payments",
+        "INSERT INTO sluice.payment (\(columns), traceparent) SELECT \(values), k.traceparent FROM \(rowsWithTrace)")
+
     private static let insertWithLifeStatement = Statement(
         "batch_insert_payments_with_life",
         """
-        INSERT INTO sluice.payment (\(columns), manual, capture_before, hold_until, captured, refunded)
-        SELECT \(values), l.manual, l.capture_before, l.hold_until, l.captured, l.refunded
-        FROM \(rows)
-        JOIN unnest($20::boolean[], $21::timestamptz[], $22::timestamptz[], $23::bigint[], $24::bigint[]) WITH ORDINALITY
+        INSERT INTO sluice.payment (\(columns), traceparent, manual, capture_before, hold_until, captured, refunded)
+        SELECT \(values), k.traceparent, l.manual, l.capture_before, l.hold_until, l.captured, l.refunded
+        FROM \(rowsWithTrace)
+        JOIN unnest($21::boolean[], $22::timestamptz[], $23::timestamptz[], $24::bigint[], $25::bigint[]) WITH ORDINALITY
             AS l (manual, capture_before, hold_until, captured, refunded, i) ON l.i = k.i
         """)
 

@@ -28,6 +28,10 @@ extension [UInt8] {
         if let result = payment.debitResult { append(",\"debit_result\":", result) }
         if let result = payment.creditResult { append(",\"credit_result\":", result) }
         append(lifeOf: payment)
+        if let traceparent = payment.traceparent {
+            append(",\"traceparent\":")
+            append(json: traceparent)
+        }
         append(UInt8(ascii: "}"))
     }
 

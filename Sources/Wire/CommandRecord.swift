@@ -6,26 +6,25 @@ public struct CommandRecord: Equatable, Sendable {
     /// The version that is written, and the only one that is read.
     public static let version = 1
 
-    public let envelope: Envelope
+    public private(set) var envelope: Envelope
     /// The longest name of a channel that waits.
     public static let replyToBytesMax = 80
     /// The Redis channel that waits for the outcome: 1 to `replyToBytesMax` visible ASCII characters.
     public let replyTo: String?
-    /// A valid W3C `traceparent`.
-    public let traceparent: String?
 
     /// A trace that is not valid is left out: it comes from the client, and no payment is refused for it.
     ///
     /// - Precondition: tenant, time and channel are within what a reader takes. A record that is refused after its command
     ///   was accepted is the worst that can be written.
-    public init(envelope: Envelope, replyTo: String? = nil, traceparent: String? = nil) {
+    public init(envelope: Envelope, replyTo: String? = nil) {
         precondition(Self.tenants.contains(envelope.tenant.rawValue), "a tenant's number is 1 or more")
         precondition((.earliest ... .latest).contains(envelope.acceptedAt), "a time outside of RFC 3339")
         if var replyTo { replyTo.withUTF8 { precondition(unsafe Self.isChannel($0.span), "a channel's name that no reader takes") } }
         self.envelope = envelope
+        if var trace = envelope.traceparent, !trace.withUTF8({ unsafe TraceContext.isValid(traceparent: $0.span) }) {
+            self.envelope.traceparent = nil
+        }
         self.replyTo = replyTo
-        var trace = traceparent ?? ""
-        self.traceparent = trace.withUTF8 { unsafe TraceContext.isValid(traceparent: $0.span) } ? traceparent : nil
     }
 
     /// Up to 18 digits.
@@ -55,7 +54,7 @@ public struct CommandRecord: Equatable, Sendable {
         emit("fingerprint") { $0.append(envelope.fingerprint) }
         emit("accepted-at") { $0.append(decimal: envelope.acceptedAt.microseconds) }
         if let replyTo { emit("reply-to") { $0.append(text: replyTo) } }
-        if let traceparent { emit("traceparent") { $0.append(text: traceparent) } }
+        if let trace = envelope.traceparent { emit("traceparent") { $0.append(text: trace) } }
     }
 }
 

@@ -90,6 +90,11 @@ public enum TraceContext {
     /// A later version may be longer; what is longer than this is not carried.
     public static let bytesMax = 128
 
+    /// The trace's id of a valid field: 32 hexadecimal digits, by which log lines are found again.
+    public static func traceID(_ traceparent: String) -> String {
+        String(decoding: traceparent.utf8.dropFirst(3).prefix(32), as: UTF8.self)
+    }
+
     /// Whether it may be carried on: lowercase hexadecimal `version-trace-parent-flags`, trace and parent not zero. Version 00 ends there,
     /// a later one may go on after a further `-`, `ff` is none.
     public static func isValid(traceparent field: Span<UInt8>) -> Bool {

@@ -84,7 +84,8 @@ extension Payment {
     fileprivate var asDecided: Payment {
         Payment(
             id: id, tenant: tenant, request: request, acceptedAt: acceptedAt, status: statusAsDecided, declineReason: declineReason,
-            decidedAt: decidedAt, revision: 1, debitResult: debitResult, creditResult: creditResult, holdUntil: holdUntil)
+            decidedAt: decidedAt, revision: 1, debitResult: debitResult, creditResult: creditResult, holdUntil: holdUntil,
+            traceparent: traceparent)
     }
 }
 

@@ -12,7 +12,7 @@ public struct RecordHeaders: Sendable {
     private(set) var fingerprint: Fingerprint?
     private(set) var acceptedAt: Timestamp?
     private(set) var replyTo: String?
-    private(set) var traceparent: String?
+    public private(set) var traceparent: String?
     private var versionSeen = false
     private var unknownVersion: String?
     private var firstProblem: RecordProblem?
@@ -102,8 +102,10 @@ extension RequestReader {
         switch command(canonical: value) {
         case .failure(let problem): return .failure(problem)
         case .success(let command):
-            let envelope = Envelope(id: id, tenant: tenant, fingerprint: fingerprint, acceptedAt: acceptedAt, command: command)
-            return .success(CommandRecord(envelope: envelope, replyTo: headers.replyTo, traceparent: headers.traceparent))
+            let envelope = Envelope(
+                id: id, tenant: tenant, fingerprint: fingerprint, acceptedAt: acceptedAt, command: command, traceparent: headers.traceparent
+            )
+            return .success(CommandRecord(envelope: envelope, replyTo: headers.replyTo))
         }
     }
 

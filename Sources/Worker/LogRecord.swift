@@ -1,5 +1,6 @@
 internal import Ledger
 internal import Store
+internal import Telemetry
 internal import Wire
 
 /// A record of the log as the worker sees it.
@@ -22,6 +23,8 @@ struct LogRecord: Sendable {
         let tenant: TenantID?
         let operation: OperationID?
         let replyTo: String?
+        /// A valid one.
+        let traceparent: String?
         let key: [UInt8]
         let value: [UInt8]
         /// A JSON object of texts.
@@ -29,10 +32,26 @@ struct LogRecord: Sendable {
 
         /// As little as can be stored of it, for one that was refused even as a dead letter. The record itself stays in the log.
         var bare: Unreadable {
-            Unreadable(reason: Self.bareReason, tenant: tenant, operation: operation, replyTo: replyTo, key: [], value: [], headers: "{}")
+            Unreadable(
+                reason: Self.bareReason, tenant: tenant, operation: operation, replyTo: replyTo, traceparent: traceparent, key: [],
+                value: [], headers: "{}")
         }
         var isBare: Bool { reason == Self.bareReason }
         private static let bareReason = "it could not be stored as a dead letter either: see the log at this offset"
+    }
+
+    /// For a line of the worker's log that speaks of this record: where it stands, and by what it is found again elsewhere.
+    var logFields: [Log.Field] {
+        let (id, traceparent, reason): (OperationID?, String?, String?) =
+            switch content {
+            case .command(let command): (command.envelope.id, command.envelope.traceparent, nil)
+            case .unreadable(let unreadable): (unreadable.operation, unreadable.traceparent, unreadable.reason)
+            case .unknownVersion(let version): (nil, nil, "version \(version)")
+            }
+        return [
+            .integer("partition", position.partition), .integer("offset", position.offset), .text("id", id?.description),
+            .text("trace_id", traceparent.map { TraceContext.traceID($0) }), .text("reason", reason),
+        ]
     }
 
     var isUnreadable: Bool {

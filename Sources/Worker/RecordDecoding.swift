@@ -28,6 +28,7 @@ extension LogRecord.Unreadable {
         } else {
             replyTo = nil
         }
+        traceparent = headers.traceparent
         var bytes: [UInt8] = []
         bytes.append(record.key)
         key = bytes
@@ -43,6 +44,7 @@ extension LogRecord.Unreadable {
         tenant = command.envelope.tenant
         operation = command.envelope.id
         replyTo = command.replyTo
+        traceparent = command.envelope.traceparent
         key = Array(String(command.envelope.tenant.rawValue).utf8)
         var value: [UInt8] = []
         command.appendValue(to: &value)

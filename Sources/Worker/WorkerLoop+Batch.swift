@@ -109,6 +109,20 @@ extension WorkerLoop {
         relay(decision.events, bodies, reach: batch.reach)
         relayFailTimer = FailPoint.relayed.afterTurn(loop)
         retell(decision.retellings)
+        log(batch, decision)
+    }
+
+    /// Lines that speak of one command each: what became a dead letter, and for whoever looks for a fault every command.
+    private func log(_ batch: Batch, _ decision: Decision) {
+        let isDebugging = Log.isDebugging
+        guard isDebugging || !decision.stored.deadLetters.isEmpty else { return }
+        for record in batch.records {
+            if record.isUnreadable {
+                Log.error("a record became a dead letter", fields: record.logFields)
+            } else if isDebugging {
+                Log.debug("a command is decided", fields: record.logFields)
+            }
+        }
     }
 
     /// Tells the outcomes of commands that had been decided before. Best effort: who is not told reads at its deadline.

@@ -1,4 +1,5 @@
 import HTTP1
+import Telemetry
 import Testing
 import Wire
 
@@ -61,5 +62,22 @@ import Wire
         #expect(trace("traceparent: \(valid)\r\n") == valid)
         #expect(trace("traceparent: \(valid)\r\ntraceparent: \(valid)\r\n") == nil)
         #expect(trace("traceparent: 00-0-0-01\r\n") == nil)
+    }
+
+    @Test("a line of the log has the request's id and the trace's, where they are such")
+    func logFields() {
+        func fields(_ fields: String) -> [String] {
+            withHead(Self.request(fields)) { head, bytes in CommandHead.trace(head, bytes).fields }.compactMap { field in
+                if case .text(let value) = field.value { "\(field.name)=\(value)" } else { nil }
+            }
+        }
+        let trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+        #expect(
+            fields("X-Request-Id: 5f0c.A_b-1\r\n" + trace) == ["request_id=5f0c.A_b-1", "trace_id=0af7651916cd43dd8448eb211c80319c"])
+        #expect(fields("") == [])
+        for wrong in ["short", String(repeating: "a", count: 65), "a space in it", "quoted\"id", "8bytes\u{e9}"] {
+            #expect(fields("X-Request-Id: \(wrong)\r\n") == [], "\(wrong)")
+        }
+        #expect(fields("X-Request-Id: 12345678\r\nX-Request-Id: 12345678\r\n") == [])
     }
 }

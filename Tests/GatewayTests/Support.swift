@@ -39,7 +39,7 @@ enum Sample {
         return PendingCommand(
             id: identity.operation(tenant: caller.tenant, key: bytes.span), caller: caller,
             fingerprint: identity.fingerprint(method: "POST", path: "/v1/payments", canonical: canonical.span),
-            acceptedAt: Timestamp(microseconds: 1_000_000), command: command, canonical: canonical, traceparent: nil, mayProduce: true)
+            acceptedAt: Timestamp(microseconds: 1_000_000), command: command, canonical: canonical, trace: RequestTrace(), mayProduce: true)
     }
 
     static func payment(_ pending: PendingCommand, _ request: Pay = pay, declined reason: DeclineReason? = nil) -> Payment {

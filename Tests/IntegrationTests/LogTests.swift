@@ -34,6 +34,50 @@ extension WholeSystem {
             #expect(try LogReader(scene.system).records().filter { $0.headers["id"] == id }.count == 1)
         }
 
+        /// Who asks sees it in the first answer, the final one, every read, the ledger's row, and after a change of the payment.
+        @Test func `a payment comes back with the trace that it came with, and one without has none`() throws {
+            let scene = try Scene()
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let tables = LedgerTables(system: scene.system)
+            func pay(_ trace: String?, _ key: String, wait: Int?, more: String = "") throws -> JSON {
+                var fields = ["Idempotency-Key": key]
+                if let trace { fields["traceparent"] = trace }
+                if let wait { fields["Prefer"] = "wait=\(wait)" }
+                let body = "{\"debit\":\"\(world)\",\"credit\":\"\(shop)\",\"amount\":5,\"currency\":\"CZK\"\(more)}"
+                return try scene.client.send("POST", "/v1/payments", fields, body: body).json
+            }
+            func row(_ id: String) throws -> String {
+                try tables.rows("SELECT coalesce(traceparent, 'none') FROM sluice.payment WHERE id = '\(id)'")[0][0]
+            }
+            let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            // A later version, which may be longer and hold what JSON has to escape.
+            let later = "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00-\"\\"
+            for (sent, more) in [(trace, ""), (later, ""), (trace, ",\"capture\":\"manual\"")] {
+                let key = newKey()
+                #expect(try pay(sent, key, wait: nil, more: more).traceparent.string == sent)
+                // A repeat is the same request, whatever it is traced by: it is shown what was decided.
+                let final = try pay("00-" + String(repeating: "1", count: 32) + "-2222222222222222-00", key, wait: 10, more: more)
+                #expect(final.traceparent.string == sent && final.decided_at.string != nil, "\(final)")
+                let id = try #require(final.id.string)
+                #expect(try row(id) == sent)
+                for gateway in ["gateway-a", "gateway-b"] {
+                    let read = try scene.system.client(at: gateway).get("/v1/payments/\(id)")
+                    #expect(read.json.traceparent.string == sent, "\(read)")
+                }
+                let change = try scene.client.change(payment: id, more.isEmpty ? "refunds" : "capture")
+                try #require(change.status == 201, "\(change)")
+                #expect(try scene.client.get("/v1/payments/\(id)").json.traceparent.string == sent)
+                #expect(try row(id) == sent)
+            }
+            for wrong in [nil, "00-0-0-01", trace.uppercased()] {
+                let final = try pay(wrong, newKey(), wait: 10)
+                #expect(final.status.string == "settled" && final.traceparent.string == nil, "\(final)")
+                #expect(try row(try #require(final.id.string)) == "none")
+            }
+            try expectLedgerIsSound(scene.system)
+        }
+
         @Test func `every acknowledged command is in the log, in the order of acceptance`() throws {
             let scene = try Scene()
             let world = try scene.world()

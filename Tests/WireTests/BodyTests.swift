@@ -19,6 +19,20 @@ import Wire
                 + #""accepted_at":"2026-11-26T23:59:59.999999Z","revision":0}"#)
     }
 
+    @Test func `a payment that came with a trace shows it, and nothing of it can end the text`() {
+        func body(_ traceparent: String?) -> String {
+            let payment = Payment(
+                id: id, tenant: TenantID(1), request: request, acceptedAt: acceptedAt, status: .settled, decidedAt: decidedAt, revision: 1,
+                traceparent: traceparent)
+            return written { $0.append(payment) }
+        }
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        #expect(body(trace).hasSuffix(#""revision":1,"traceparent":"\#(trace)"}"#))
+        // A later version may go on with any visible character.
+        #expect(body("cc" + trace.dropFirst(2) + #"-"\"#).hasSuffix(#"-01-\"\\"}"#))
+        #expect(body(nil).hasSuffix(#""revision":1}"#))
+    }
+
     @Test func `a settled payment with everything`() {
         let payment = Payment(
             id: id, tenant: TenantID(1), request: full, acceptedAt: acceptedAt, status: .settled, decidedAt: decidedAt, revision: 1,

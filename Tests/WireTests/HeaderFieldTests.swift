@@ -77,6 +77,10 @@ import Wire
         #expect(withBytes(field) { !EntityTag.matches(ifNoneMatch: $0, revision: 12) })
     }
 
+    @Test func `a trace's id is the second part`() {
+        #expect(TraceContext.traceID(Self.traceparent) == "4bf92f3577b34da6a3ce929d0e0e4736")
+    }
+
     private static let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
     @Test(arguments: [

@@ -1,5 +1,6 @@
 import Ledger
 import Store
+import Telemetry
 import Testing
 import Wire
 
@@ -35,6 +36,30 @@ import Wire
         return Decision.decide(
             batch, with: &book, answers: answers, questions: questions, clock: clock,
             lastDecidedAt: { _ in Timestamp(microseconds: last) }, logIncarnation: "log")
+    }
+
+    @Test func `a line of the log has a record's place, id and trace, and why it cannot be read`() {
+        func text(_ record: LogRecord) -> [String] {
+            record.logFields.compactMap { field in
+                switch field.value {
+                case .text(let value): "\(field.name)=\(value)"
+                case .integer(let value): "\(field.name)=\(value)"
+                case .flag, .absent: nil
+                }
+            }
+        }
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        let envelope = Envelope(
+            id: OperationID(high: 0, low: 5), tenant: tenant, fingerprint: Fingerprint(high: 0, low: 5),
+            acceptedAt: Timestamp(microseconds: 1), command: pay(5), traceparent: trace)
+        let position = LogPosition(partition: 3, offset: 42)
+        let known = CommandRecord(envelope: envelope)
+        let words = ["partition=3", "offset=42", "id=00000000000000000000000000000005", "trace_id=0af7651916cd43dd8448eb211c80319c"]
+        #expect(text(LogRecord(position: position, content: .command(known))) == words)
+        let refused = LogRecord.Unreadable(command: known, reason: "22003")
+        #expect(text(LogRecord(position: position, content: .unreadable(refused))) == words + ["reason=22003"])
+        #expect(text(LogRecord(position: position, content: .unreadable(refused.bare))).dropLast() == words[...])
+        #expect(text(command(1, pay(5), offset: 0)) == ["partition=0", "offset=0", "id=00000000000000000000000000000001"])
     }
 
     @Test func `only what is not known is asked, and each account once`() {
@@ -75,8 +100,8 @@ import Wire
             position: LogPosition(partition: 0, offset: 6),
             content: .unreadable(
                 .init(
-                    reason: "test", tenant: tenant, operation: OperationID(high: 0, low: 9), replyTo: "w:g:0", key: [], value: [1],
-                    headers: "{}")))
+                    reason: "test", tenant: tenant, operation: OperationID(high: 0, low: 9), replyTo: "w:g:0", traceparent: nil, key: [],
+                    value: [1], headers: "{}")))
         let records = [
             command(1, open("world", .external), offset: 0), command(2, open("a"), offset: 1), command(3, open("a"), offset: 2),
             command(4, pay(5), replyTo: "w:g:1", offset: 3), command(4, pay(5), replyTo: "w:g:2", offset: 4),

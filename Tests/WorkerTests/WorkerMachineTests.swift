@@ -27,7 +27,8 @@ import Wire
     func unreadable(_ partition: Int32, _ offset: Int64) -> LogRecord {
         LogRecord(
             position: LogPosition(partition: partition, offset: offset),
-            content: .unreadable(.init(reason: "test", tenant: nil, operation: nil, replyTo: nil, key: [], value: [], headers: "{}")))
+            content: .unreadable(
+                .init(reason: "test", tenant: nil, operation: nil, replyTo: nil, traceparent: nil, key: [], value: [], headers: "{}")))
     }
 
     /// A machine that owns partition 0 at offset 0 and has nothing to do.
