@@ -125,6 +125,9 @@ test-read-faults: release  ## what reads feel of Redis or a replica lost, frozen
 	loadtest/test-read-faults .build/release/sluice .build/bench/read-faults.json
 
 bench-ledger: release  ## settled payments a second and CPU for each, beside pgbench and plain SQL, into .build/bench/ledger.json
+soak: release  ## half an hour at 70 % of what the system can do: does memory or do descriptors grow; MINUTES=3 RATE=1000 to try it
+	ulimit -n $$(ulimit -Hn) && loadtest/soak .build/release/sluice .build/bench/soak.json
+
 	loadtest/bench-ledger .build/release/sluice .build/bench/ledger.json
 
 bench-edge: release  ## what nginx costs in front of the gateways, and what authentication in it would, into .build/bench/edge.json
