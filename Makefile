@@ -36,7 +36,6 @@ test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile, c
 	@dpkg -s docker-compose >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install docker-compose
 	infra/test-packaging
 
-test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
 deb: setup  ## a Debian package, in .build/deb; VERSION=0.1.0, MAINTAINER="Name <address>"
 	@dpkg -s dpkg-dev lintian >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install dpkg-dev lintian
 	$(SWIFT) build -c release --product sluice --static-swift-stdlib
@@ -48,6 +47,7 @@ test-deb: deb  ## the package in a fresh minimal Debian 12: installed, the whole
 	@dpkg -s debootstrap >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install debootstrap
 	$(AS_ROOT) infra/test-deb .build/deb/sluice_*.deb
 
+test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
 	infra/test-edge .build/release/sluice
 
 test-live: release  ## the live page in a headless browser: narrow and wide, light and dark; its screenshots go to .build/live
@@ -124,10 +124,10 @@ test-faults: release  ## every part killed, stopped and frozen, disks full, cloc
 test-read-faults: release  ## what reads feel of Redis or a replica lost, frozen, emptied or late, into .build/bench/read-faults.json; HOLD=2 to try it
 	loadtest/test-read-faults .build/release/sluice .build/bench/read-faults.json
 
-bench-ledger: release  ## settled payments a second and CPU for each, beside pgbench and plain SQL, into .build/bench/ledger.json
 soak: release  ## half an hour at 70 % of what the system can do: does memory or do descriptors grow; MINUTES=3 RATE=1000 to try it
 	ulimit -n $$(ulimit -Hn) && loadtest/soak .build/release/sluice .build/bench/soak.json
 
+bench-ledger: release  ## settled payments a second and CPU for each, beside pgbench and plain SQL, into .build/bench/ledger.json
 	loadtest/bench-ledger .build/release/sluice .build/bench/ledger.json
 
 bench-edge: release  ## what nginx costs in front of the gateways, and what authentication in it would, into .build/bench/edge.json
