@@ -31,6 +31,7 @@ test-only:
 	infra/run-tests
 	infra/fuzz --short 8
 	infra/test-api .build/debug/sluice
+	loadtest/test-faults --short .build/debug/sluice .build/test-logs/faults.json
 
 test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile, compose file; nothing is run
 	@dpkg -s docker-compose >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install docker-compose

@@ -72,27 +72,40 @@ class Clock(Fault):
 
 
 class Filled(Fault):
-    """Nothing is left of a file system."""
+    """Nothing is left of a file system; also what is given back meanwhile is taken."""
 
     def __init__(self, folder, hold, meanwhile=None):
         self.path, self.hold = folder / "filler", hold
         self.meanwhile = threading.Thread(target=meanwhile) if meanwhile else None
+        self.is_over = threading.Event()
+        self.keeper = threading.Thread(target=self.keep)
+
+    def fill(self, file):
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+
+    def keep(self):
+        with open(self.path, "ab", buffering=0) as file:
+            while not self.is_over.wait(0.001):
+                self.fill(file)
 
     def begin(self):
         with open(self.path, "wb", buffering=0) as file:
-            for size in (1 << 20, 1 << 12):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError as error:
-                    if error.errno != errno.ENOSPC:
-                        raise
+            self.fill(file)
+        self.keeper.start()
         if self.meanwhile:
             self.meanwhile.start()
 
     def end(self):
         if self.meanwhile:
             self.meanwhile.join()
+        self.is_over.set()
+        self.keeper.join()
         self.path.unlink()
 
 
