@@ -45,7 +45,8 @@ enum Expected {
                 include api.conf;
                 location /live/ {
                     access_log off;
-                    proxy_pass http://live/;
+                    rewrite ^/live/([a-z.]*)$ /$1 break;
+                    proxy_pass http://live;
                 }
                 location = /live/sources {
                     access_log off;
