@@ -2,6 +2,10 @@
 public struct WorkerLimits: Sendable {
     /// Commands in one transaction, at most. Each costs about 1 KiB of parameters.
     public var batchRecordsMax = 512
+    /// A batch follows the one before at once when so many records wait for it, else no sooner than so many milliseconds after that one
+    /// was begun: a transaction costs as much as 25 payments in it, whatever its size. A payment that comes alone does not wait.
+    public var batchGatheredRecords = 64
+    public var batchGatherMilliseconds = 10
     /// Records read ahead of their decision, all partitions together; past it partitions are paused.
     public var queuedRecordsMax = 8_192
     /// Paused partitions go on once no more than this many records wait.
@@ -44,6 +48,7 @@ public struct WorkerLimits: Sendable {
     /// What makes the limits impossible, as a sentence; nil when they can be kept.
     public var problem: String? {
         if batchRecordsMax < 1 || batchRecordsMax > 10_000 { return "the batch limit must be 1 to 10000 records" }
+        if batchGatherMilliseconds < 0 || batchGatherMilliseconds > 1_000 { return "batches must gather for 0 to 1000 milliseconds" }
         if queuedRecordsMax < batchRecordsMax { return "the queue limit must not be below the batch limit" }
         if queuedRecordsResume >= queuedRecordsMax { return "the queue's resume mark must be below its limit" }
         if accountsKnownMax < 2 * batchRecordsMax { return "the account limit must be at least twice the batch limit" }

@@ -25,6 +25,7 @@ final class WorkerLoop {
     private var consumer: Consumer?
     private(set) var publisher: Publisher
     private var retryTimer: LoopTimer?
+    private var gatherTimer: LoopTimer?
     private var reclaimTimer: LoopTimer?
     private var holdTimer: LoopTimer?
     var failTimer: LoopTimer?
@@ -60,6 +61,10 @@ final class WorkerLoop {
         retryTimer = LoopTimer(loop: loop) { [unowned self] in
             machine.waited()
             finishRevocationIfDue()
+            pump()
+        }
+        gatherTimer = LoopTimer(loop: loop) { [unowned self] in
+            machine.isGathering = false
             pump()
         }
         reclaimTimer = LoopTimer(loop: loop) { [unowned self] in
@@ -213,10 +218,19 @@ final class WorkerLoop {
             ask([PartitionQueries.places(partitions)]) { [unowned self] rows in
                 machine.placed(PartitionQueries.places(rows[0]))
             }
-        case .process: process()
+        case .process:
+            gather()
+            process()
         case .republish: republish()
         case .wait(let milliseconds): retryTimer?.arm(afterMilliseconds: milliseconds)
         }
+    }
+
+    /// From the beginning of a batch on, records gather for the next one.
+    private func gather() {
+        guard options.limits.batchGatherMilliseconds > 0 else { return }
+        machine.isGathering = true
+        gatherTimer?.arm(afterMilliseconds: options.limits.batchGatherMilliseconds)
     }
 
     /// What was known may be wrong, or be another's now.

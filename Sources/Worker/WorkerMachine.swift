@@ -25,6 +25,8 @@ struct WorkerMachine {
     private(set) var databaseProblem: String?
     /// No batch is formed while it is set: what was decided is to be told first.
     var isHeldBack = false
+    /// A batch was begun a moment ago: while it is set the next one is not formed of fewer records than the limits say.
+    var isGathering = false
 
     init(limits: WorkerLimits) {
         self.limits = limits
@@ -329,7 +331,8 @@ struct WorkerMachine {
             phase = .acquiring(wanted)
             return .acquire(wanted)
         }
-        return isHeldBack ? nil : formBatch()
+        if isHeldBack || isGathering && queuedRecords < limits.batchGatheredRecords { return nil }
+        return formBatch()
     }
 
     /// Takes records from the front of the queue, as long as they are of one kind: to be told again, or to be decided.

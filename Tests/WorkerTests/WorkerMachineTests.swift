@@ -192,6 +192,29 @@ import Wire
         #expect(machine.next() == .process)
     }
 
+    @Test func `while records gather a batch is formed of many, or once they have gathered`() {
+        var machine = running()
+        machine.received(record(0, 0))
+        #expect(machine.next() == .process)
+        machine.isGathering = true
+        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        let enough = Int64(WorkerLimits().batchGatheredRecords)
+        for offset in 1..<enough { machine.received(record(0, offset)) }
+        #expect(machine.next() == nil)
+        machine.received(record(0, enough))
+        #expect(machine.next() == .process)
+        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        machine.received(record(0, enough + 1))
+        #expect(machine.next() == nil)
+        // A partition is taken over meanwhile: that gathers nothing.
+        machine.assigned([1], logIncarnation: log)
+        #expect(machine.next() == .acquire([1]))
+        machine.granted([grant(1)])
+        #expect(machine.next() == nil)
+        machine.isGathering = false
+        #expect(machine.next() == .process)
+    }
+
     @Test func `a batch moves its partitions from where they were to behind its last record`() {
         var machine = running()
         for offset in 0...5 as ClosedRange<Int64> { machine.received(record(0, offset)) }
