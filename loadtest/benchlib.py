@@ -19,7 +19,7 @@ from measure import Figures, children, free_port, processor_seconds, run
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SECONDS = int(os.environ.get("SECONDS_EACH", "10"))
 CONNECTIONS = [int(number) for number in os.environ.get("CONNECTIONS", "64 3000").split()]
-PAYMENTS = int(os.environ.get("PAYMENTS", "2000"))
+PAYMENTS = [int(number) for number in os.environ.get("PAYMENTS", "2000 6000").split()]
 ACCOUNTS = 1_000
 HOME = pathlib.Path(__file__).resolve().parent
 

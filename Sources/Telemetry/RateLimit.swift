@@ -24,8 +24,9 @@ public struct RateLimit: Sendable {
         return true
     }
 
-    /// Whether the window is over, so that the next one would be allowed.
-    public func hasPassed(nowMilliseconds now: UInt64) -> Bool { now - windowStart >= windowMilliseconds }
+    /// Whether the window is over, so that the next one would be allowed. `now` may be before its start: threads that share a limit read
+    /// their clocks before they get hold of it.
+    public func hasPassed(nowMilliseconds now: UInt64) -> Bool { now >= windowStart + windowMilliseconds }
 
     /// How many were refused since the last call.
     public mutating func takeSuppressed() -> Int {

@@ -331,7 +331,7 @@ struct WorkerMachine {
             phase = .acquiring(wanted)
             return .acquire(wanted)
         }
-        if isHeldBack || isGathering && queuedRecords < limits.batchGatheredRecords { return nil }
+        if isHeldBack || isGathering && queuedRecords < min(limits.batchGatheredRecords, batchLimit) { return nil }
         return formBatch()
     }
 

@@ -13,6 +13,13 @@ import Testing
         #expect(counts == [3, 0])
     }
 
+    @Test func `a thread that read its clock before another one opened the window is in that window`() {
+        var rate = RateLimit(burst: 1, windowMilliseconds: 1_000)
+        let first = rate.allows(nowMilliseconds: 10_001)
+        let late = rate.allows(nowMilliseconds: 10_000)
+        #expect(first && !late)
+    }
+
     @Test func `a message that repeats is left out past its limit, and the next line of it has the count`() {
         var gate = LogGate()
         var written: [Int] = []

@@ -97,7 +97,7 @@ const auditAgeMaxSeconds = 26 * 3600;
 
 function auditTile(now) {
   const at = now.max("sluice_audit_timestamp_seconds");
-  if (!at) return tile("audit", "audit", "none", "sluice audit --metrics FILE", "warn");
+  if (!at) return tile("audit", "audit", "none", "sluice audit --audit-metrics FILE", "warn");
   const findings = now.max("sluice_audit_findings");
   const seconds = Date.now() / 1000 - at;
   const isOld = seconds > auditAgeMaxSeconds;
