@@ -3,9 +3,11 @@
 import json
 import os
 import pathlib
+import re
 import socket
 import statistics
 import subprocess
+import urllib.request
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -39,6 +41,13 @@ def children(pid):
     """A process and its children."""
     listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid] + [int(child) for child in listed]
+
+
+def metric(admin, name):
+    """A metric of the process with this admin listener, ADDRESS:PORT: the sum of its series, as of threads."""
+    with urllib.request.urlopen(f"http://{admin}/metrics", timeout=5) as page:
+        text = page.read().decode()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", text, re.M))
 
 
 class Figures:

@@ -46,20 +46,12 @@ enum CommandHead {
         RequestTrace(requestID: requestID(head, bytes), traceparent: traceparent(head, bytes))
     }
 
-    /// One that nginx would take (nginx/maps.conf); others are passed over, so that no stranger writes what he likes into the log.
+    /// One that is valid; others are passed over, so that no stranger writes what he likes into the log.
     static func requestID(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> String? {
-        guard head.fields.count(of: .requestID) == 1, let range = head.fields.first(.requestID) else { return nil }
-        let value = bytes[range]
-        guard (8...64).contains(value.count) else { return nil }
-        for index in 0..<value.count {
-            switch value[index] {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-                continue
-            default: return nil
-            }
+        guard head.fields.count(of: .requestID) == 1, let range = head.fields.first(.requestID), RequestID.isValid(bytes[range]) else {
+            return nil
         }
-        return value.text
+        return bytes[range].text
     }
 
     /// A trace that can be carried on; one that is repeated is none (W3C Trace Context section 3.2.1).

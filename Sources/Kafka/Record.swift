@@ -1,3 +1,4 @@
+internal import Bytes
 internal import CRdkafka
 internal import Glibc
 
@@ -87,14 +88,13 @@ public struct Record: ~Escapable {
 
     /// All headers in order, copied: for dead letters and tools.
     public var headers: [Header] {
-        guard let list = unsafe headerList else { return [] }
         var headers: [Header] = []
-        var name: UnsafePointer<CChar>?
-        var value: UnsafeRawPointer?
-        var size = 0
-        while unsafe rd_kafka_header_get_all(list, headers.count, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR {
-            let bytes = unsafe Array(UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : size))
-            headers.append(Header(name: unsafe name.map { unsafe String(cString: $0) } ?? "", value: bytes))
+        forEachHeader { name, value in
+            var nameBytes: [UInt8] = []
+            nameBytes.append(name)
+            var valueBytes: [UInt8] = []
+            valueBytes.append(value)
+            headers.append(Header(name: String(decoding: nameBytes, as: UTF8.self), value: valueBytes))
         }
         return headers
     }

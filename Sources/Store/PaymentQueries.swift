@@ -14,7 +14,6 @@ enum PaymentQueries {
         var traces = PostgresArray(of: .text)
         var others = Columns(reserving: 0)
         var life = LifeColumns()
-        var traceOfOthers = PostgresArray(of: .text)
         for index in order {
             let decided = effects.payments[index]
             if decided.payment.request.capture == .automatic, decided.payment.history.isEmpty {
@@ -27,7 +26,6 @@ enum PaymentQueries {
             } else {
                 others.append(decided, positions[index])
                 life.append(decided.payment)
-                if let trace = decided.payment.traceparent { traceOfOthers.append(text: trace) } else { traceOfOthers.appendNull() }
             }
         }
         var queries: [Query] = []
@@ -45,7 +43,6 @@ enum PaymentQueries {
         if others.count > 0 {
             var parameters = Parameters()
             for column in others.all { parameters.append(orNull: column) }
-            parameters.append(orNull: traceOfOthers)
             for column in life.all { parameters.append(column) }
             queries.append(Query(insertWithLifeStatement, parameters))
         }
@@ -94,8 +91,9 @@ enum PaymentQueries {
         var holdUntil = PostgresArray(of: .timestamp)
         var captured = PostgresArray(of: .int64)
         var refunded = PostgresArray(of: .int64)
+        var traces = PostgresArray(of: .text)
 
-        var all: [PostgresArray] { [manual, captureBefore, holdUntil, captured, refunded] }
+        var all: [PostgresArray] { [manual, captureBefore, holdUntil, captured, refunded, traces] }
 
         mutating func append(_ payment: Payment) {
             if payment.request.capture == .manual { manual.append(bool: true) } else { manual.appendNull() }
@@ -107,6 +105,7 @@ enum PaymentQueries {
             if let time = payment.holdUntil { holdUntil.append(timestamp: time.microseconds) } else { holdUntil.appendNull() }
             captured.append(int64: payment.captured)
             refunded.append(int64: payment.refunded)
+            if let trace = payment.traceparent { traces.append(text: trace) } else { traces.appendNull() }
         }
     }
 
@@ -253,11 +252,11 @@ enum PaymentQueries {
     private static let insertWithLifeStatement = Statement(
         "batch_insert_payments_with_life",
         """
-        INSERT INTO sluice.payment (\(columns), traceparent, manual, capture_before, hold_until, captured, refunded)
-        SELECT \(values), k.traceparent, l.manual, l.capture_before, l.hold_until, l.captured, l.refunded
-        FROM \(rowsWithTrace)
-        JOIN unnest($21::boolean[], $22::timestamptz[], $23::timestamptz[], $24::bigint[], $25::bigint[]) WITH ORDINALITY
-            AS l (manual, capture_before, hold_until, captured, refunded, i) ON l.i = k.i
+        INSERT INTO sluice.payment (\(columns), manual, capture_before, hold_until, captured, refunded, traceparent)
+        SELECT \(values), l.manual, l.capture_before, l.hold_until, l.captured, l.refunded, l.traceparent
+        FROM \(rows)
+        JOIN unnest($20::boolean[], $21::timestamptz[], $22::timestamptz[], $23::bigint[], $24::bigint[], $25::text[]) WITH ORDINALITY
+            AS l (manual, capture_before, hold_until, captured, refunded, traceparent, i) ON l.i = k.i
         """)
 
     private static let updateStatement = Statement(

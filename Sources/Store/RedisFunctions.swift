@@ -11,30 +11,31 @@ public enum RedisFunctions {
     ///
     /// The reply has a bit for each, the lowest first: set where a body stood there, of whatever revision.
     public static func encodePutAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
-        command.begin(argumentCount: 5 + 3 * values.count)
-        command.append("FCALL")
-        command.append("sluice_put_all")
-        values.append(to: &command)
+        begin("sluice_put_all", values, furtherCount: 2, &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
         command.append(decimal: Int64(CacheLifetime.floorMilliseconds))
     }
 
     /// Bodies of accounts whose revision `encodePutAll` wrote without one: each is stored where that floor still stands.
     public static func encodeCompleteAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
-        command.begin(argumentCount: 4 + 3 * values.count)
-        command.append("FCALL")
-        command.append("sluice_complete_all")
-        values.append(to: &command)
+        begin("sluice_complete_all", values, furtherCount: 1, &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
     }
 
     /// What the owner publishes of payments that it has just decided.
     public static func encodeFillAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
-        command.begin(argumentCount: 4 + 3 * values.count)
-        command.append("FCALL")
-        command.append("sluice_fill_all")
-        values.append(to: &command)
+        begin("sluice_fill_all", values, furtherCount: 1, &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
+    }
+
+    /// A call with keys, and a revision and a body for each; so many arguments follow.
+    private static func begin(
+        _ function: StaticString, _ values: borrowing ValueList, furtherCount: Int, _ command: inout CommandBuffer
+    ) {
+        command.begin(argumentCount: 3 + 3 * values.count + furtherCount)
+        command.append("FCALL")
+        command.append(function)
+        values.append(to: &command)
     }
 
     /// The worker's write of a payment that changed: the body is there for whoever reads next, whatever stood there before.
@@ -118,8 +119,8 @@ public enum RedisFunctions {
 public enum LeaseRefusal: Int64, Sendable {
     /// A later owner of the partition has written it.
     case superseded = -1
-    /// Redis holds what was vouched for in an earlier line of the ledger's history, and some of that may be of commits that are lost.
-    case otherLine = -3
     /// Redis does not know of renewals that it had confirmed: it came back with what it held at an earlier time.
     case forgotten = -2
+    /// Redis holds what was vouched for in an earlier line of the ledger's history, and some of that may be of commits that are lost.
+    case otherLine = -3
 }

@@ -25,9 +25,9 @@ public struct ValueList: ~Copyable {
 
     /// Appends an account; without its body, what is written is a floor.
     public mutating func append(_ account: Account, withBody: Bool) {
-        CacheKey.appendAccount(account.key.account, of: account.key.tenant, to: &keys)
-        if withBody { bodies.append(account) }
-        entries.append((keys.count, account.revision, bodies.count))
+        append(
+            revision: account.revision, key: { CacheKey.appendAccount(account.key.account, of: account.key.tenant, to: &$0) },
+            body: { if withBody { $0.append(account) } })
     }
 
     public mutating func removeAll() {

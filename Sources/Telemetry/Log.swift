@@ -75,14 +75,14 @@ public enum Log {
         var line = "{\"time_us\":\(Clock.wallMicroseconds),\"level\":\"\(level.rawValue)\",\"process\":"
         line += quoted(process) + ",\"message\":" + quoted("\(message)")
         for field in fields {
-            if case .absent = field.value { continue }
-            line += "," + quoted(field.name) + ":"
+            let value: String
             switch field.value {
-            case .text(let text): line += quoted(text)
-            case .integer(let value): line += String(value)
-            case .flag(let flag): line += flag ? "true" : "false"
-            case .absent: break
+            case .text(let text): value = quoted(text)
+            case .integer(let number): value = String(number)
+            case .flag(let flag): value = flag ? "true" : "false"
+            case .absent: continue
             }
+            line += "," + quoted(field.name) + ":" + value
         }
         line += "}\n"
         // One write a line, so that lines of several threads and processes do not mix.

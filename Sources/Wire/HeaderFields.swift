@@ -85,6 +85,16 @@ public enum MediaType {
     }
 }
 
+/// `X-Request-Id`, a custom of proxies.
+public enum RequestID {
+    /// Whether nginx would take it as it is (nginx/maps.conf): 8 to 64 letters, digits, `.`, `_` and `-`.
+    public static func isValid(_ field: Span<UInt8>) -> Bool {
+        guard (8...64).contains(field.count) else { return false }
+        for index in 0..<field.count where !isNameByte(field[index]) { return false }
+        return true
+    }
+}
+
 /// `traceparent` (W3C Trace Context, section 3.2).
 public enum TraceContext {
     /// A later version may be longer; what is longer than this is not carried.

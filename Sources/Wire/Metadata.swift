@@ -74,14 +74,7 @@ extension Form {
     }
 
     private static func isMetadataName(_ name: Span<UInt8>) -> Bool {
-        for index in 0..<name.count {
-            switch name[index] {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-                continue
-            default: return false
-            }
-        }
+        for index in 0..<name.count where !isNameByte(name[index]) { return false }
         return true
     }
 }

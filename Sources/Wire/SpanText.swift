@@ -39,5 +39,15 @@ func lowercase(_ byte: UInt8) -> UInt8 {
 
 func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
 
+/// Letters, digits, `.`, `_` and `-`.
+func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+        true
+    default: false
+    }
+}
+
 /// Printable ASCII without the space.
 func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7F }

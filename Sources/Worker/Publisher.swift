@@ -177,19 +177,19 @@ final class Publisher {
 
     private func renewed(_ lease: LeaseKey, _ answer: Int64) {
         switch LeaseRefusal(rawValue: answer) {
-        // The first: there was no lease, so Redis was emptied, and holds nothing old. Who takes that for a lapse of Redis's memory empties it
-        // again, and with it the leases of other workers, who do the same.
+        // The first: there was no lease, so Redis was emptied, and holds nothing old. A worker that took that for a lapse of Redis's memory
+        // would empty it again, and with it the leases of other workers, which would do the same.
         case nil: leases[lease] = answer == 1 ? 1 : max(leases[lease] ?? 0, answer)
         case .superseded: Log.info("a lease is another worker's", .integer("partition", lease.partition))
-        case .forgotten:
-            Log.warning("redis came back with what it held earlier: it is emptied", .integer("partition", lease.partition))
-            leases[lease] = nil
-            emptyCache()
-        case .otherLine:
-            Log.warning("redis is of before the database was promoted or restored: it is emptied", .integer("partition", lease.partition))
-            leases[lease] = nil
-            emptyCache()
+        case .forgotten: distrust("redis came back with what it held earlier: it is emptied", lease)
+        case .otherLine: distrust("redis is of before the database was promoted or restored: it is emptied", lease)
         }
+    }
+
+    private func distrust(_ message: StaticString, _ lease: LeaseKey) {
+        Log.warning(message, .integer("partition", lease.partition))
+        leases[lease] = nil
+        emptyCache()
     }
 
     // MARK: Commands
