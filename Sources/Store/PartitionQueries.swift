@@ -43,11 +43,14 @@ public struct PartitionPlace: Equatable, Sendable {
     public let partition: Int32
     public let nextOffset: Int64
     public let epoch: Int64
+    /// The line of history that the ledger is in now: above a grant's where the database was promoted or restored since.
+    public let line: Int64
 
-    public init(partition: Int32, nextOffset: Int64, epoch: Int64) {
+    public init(partition: Int32, nextOffset: Int64, epoch: Int64, line: Int64 = 0) {
         self.partition = partition
         self.nextOffset = nextOffset
         self.epoch = epoch
+        self.line = line
     }
 }
 
@@ -107,11 +110,13 @@ public enum PartitionQueries {
             PartitionGrant(
                 partition: rows.int32(row, 0), nextOffset: rows.int64(row, 1), publishedOffset: rows.int64(row, 2),
                 relayedOffset: rows.int64(row, 3), epoch: rows.int64(row, 4), logIncarnation: rows.text(row, 5),
-                lastDecidedAt: Timestamp(microseconds: rows.timestamp(row, 6)), line: min(rows.int64(row, 7), Revision.lineMax))
+                lastDecidedAt: Timestamp(microseconds: rows.timestamp(row, 6)), line: line(rows, row, 7))
         }
     }
 
-    /// Where the partitions stand: asked after a commit whose outcome is unknown.
+    private static func line(_ rows: Rows, _ row: Int, _ column: Int) -> Int64 { min(rows.int64(row, column), Revision.lineMax) }
+
+    /// Where the partitions stand: asked after a commit whose outcome is unknown, and on each new connection.
     public static func places(_ partitions: [Int32]) -> Query {
         var parameters = Parameters()
         parameters.append(text: Topic.commands)
@@ -121,7 +126,8 @@ public enum PartitionQueries {
 
     public static func places(_ rows: Rows) -> [PartitionPlace] {
         (0..<rows.count).map { row in
-            PartitionPlace(partition: rows.int32(row, 0), nextOffset: rows.int64(row, 1), epoch: rows.int64(row, 2))
+            PartitionPlace(
+                partition: rows.int32(row, 0), nextOffset: rows.int64(row, 1), epoch: rows.int64(row, 2), line: line(rows, row, 3))
         }
     }
 
@@ -182,9 +188,11 @@ public enum PartitionQueries {
         WHERE o.topic = $1::text AND o.partition = k.partition AND o.epoch = k.epoch
         """)
 
-    // Rows are locked in the order of their numbers, so that two workers that take several over cannot deadlock.
     // The timeline, which is 1 at first, stands in front in the names of WAL files. A promotion begins another one, be it of a standby or
     // of a backup that was rolled forward.
+    private static let lineNow = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint - 1"
+
+    // Rows are locked in the order of their numbers, so that two workers that take several over cannot deadlock.
     private static let acquireStatement = Statement(
         "partition_acquire",
         """
@@ -195,12 +203,15 @@ public enum PartitionQueries {
         SET epoch = o.epoch + 1, owner = $3::text, log_incarnation = coalesce(o.log_incarnation, $4::text)
         FROM mine WHERE o.topic = mine.topic AND o.partition = mine.partition
         RETURNING o.partition, o.next_offset, o.published_offset, o.relayed_offset, o.epoch, o.log_incarnation, o.last_decided_at,
-            ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint - 1
+            \(lineNow)
         """)
 
     private static let placesStatement = Statement(
         "partition_places",
-        "SELECT partition, next_offset, epoch FROM sluice.kafka_offset WHERE topic = $1::text AND partition = ANY($2::integer[])")
+        """
+        SELECT partition, next_offset, epoch, \(lineNow) FROM sluice.kafka_offset
+        WHERE topic = $1::text AND partition = ANY($2::integer[])
+        """)
 
     /// How far every partition is applied; read by `nextOffsets`.
     public static let allPlaces: Query = {

@@ -56,7 +56,9 @@ final class WorkerLoop {
         publisher = Publisher(loop: loop, configuration: options.redis, limits: options.limits) { onPublished($0) }
         onPublished = { [unowned self] reach in machine.published(reach) }
         database = PostgresSession(loop: loop, configuration: options.database) { [unowned self] state in
-            if state == .ready { pump() }
+            guard state == .ready else { return }
+            machine.connected()
+            pump()
         }
         retryTimer = LoopTimer(loop: loop) { [unowned self] in
             machine.waited()

@@ -12,6 +12,18 @@ extension WorkerMachine {
     /// What the next batch is likely to be made of.
     var upcoming: ArraySlice<LogRecord> { queue[head...].prefix(batchLimit) }
 
+    /// The advances that the batch under way stores with it.
+    func advances(decidedAt clock: Timestamp) -> [OffsetAdvance] {
+        guard let batch else { return [] }
+        return batch.reach.sorted { $0.key < $1.key }.compactMap { number, next in
+            guard let partition = partitions[number] else { return nil }
+            return OffsetAdvance(
+                partition: number, epoch: partition.grant.epoch, expectedOffset: partition.next, nextOffset: next,
+                publishedOffset: min(partition.published, next), relayedOffset: min(partition.relayed, next),
+                lastDecidedAt: max(clock, partition.lastDecidedAt))
+        }
+    }
+
     /// Everything below these offsets has its event in the topic.
     mutating func relayed(_ reach: [Int32: Int64]) {
         for (number, offset) in reach {
@@ -54,6 +66,17 @@ extension WorkerMachine {
         partitions[number] = nil
         notices.append(.lost(partition: number))
         notices.append(.emptyCache)
+        acquireLater([number])
+    }
+
+    /// The ledger goes on in a new line, in which everything that was committed here still stands. Of a batch that was under way a replica
+    /// of the old primary may have shown what is not in it: no revision of the old line is given any more.
+    mutating func wasPromoted(_ number: Int32, from line: Int64, to current: Int64) {
+        stop(
+            number,
+            "the database was promoted or restored: the ledger goes on in line \(current) of its history, after \(line). It is taken over again"
+        )
+        partitions[number] = nil
         acquireLater([number])
     }
 

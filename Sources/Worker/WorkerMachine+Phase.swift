@@ -6,7 +6,8 @@ extension WorkerMachine {
         case process
         /// Read the next batch's outcomes and publish them again.
         case republish
-        /// A batch failed or its outcome is unknown: forget what was known, and ask where its partitions stand.
+        /// A batch failed or its outcome is unknown, or the connection is a new one: forget what was known, and ask where the partitions
+        /// stand.
         case check([Int32])
         /// Try again after this long.
         case wait(milliseconds: Int)

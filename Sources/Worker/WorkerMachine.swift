@@ -17,6 +17,8 @@ struct WorkerMachine {
     /// The batch that is under way; nil unless processing, republishing, checking or waiting to check.
     private(set) var batch: Batch?
     private var toAcquire: [Int32] = []
+    /// The connection is a new one, perhaps to a server that was promoted meanwhile: where the partitions stand is asked first.
+    private var isCheckDue = false
     private(set) var queue: [LogRecord] = []
     private(set) var head = 0
     private(set) var batchLimit: Int
@@ -61,6 +63,9 @@ struct WorkerMachine {
         self.logIncarnation = logIncarnation
         acquireLater(assigned)
     }
+
+    /// There is a new connection to the database.
+    mutating func connected() { isCheckDue = !partitions.isEmpty }
 
     mutating func acquireLater(_ assigned: [Int32]) {
         toAcquire.append(contentsOf: assigned.filter { !toAcquire.contains($0) })
@@ -260,8 +265,8 @@ struct WorkerMachine {
         databaseProblem = nil
     }
 
-    /// Where the partitions of a batch that failed stand. What was not applied is done again; what was applied after all
-    /// (the connection broke at the commit) is read again and told; a partition with another's epoch is dropped.
+    /// Where partitions stand. What was not applied is done again; what was applied after all (the connection broke at the commit) is
+    /// read again and told; a partition with another's epoch is dropped; one whose ledger goes on in a new line is taken over again.
     mutating func placed(_ places: [PartitionPlace]) {
         guard case .checking(let asked) = phase else { return }
         for number in asked {
@@ -277,6 +282,7 @@ struct WorkerMachine {
                 continue
             }
             partitions[number]?.next = place.nextOffset
+            if place.line > partition.grant.line { wasPromoted(number, from: partition.grant.line, to: place.line) }
         }
         requeueBatch()
         // A batch that is to be done again is not done: a commit that waits for its standby is asked about with success for hours.
@@ -320,11 +326,9 @@ struct WorkerMachine {
 
     /// The next thing to do with the database; nil when nothing can be done now.
     mutating func next() -> Action? {
-        if case .checkDue(let partitions) = phase {
-            phase = .checking(partitions)
-            return .check(partitions)
-        }
+        if case .checkDue(let partitions) = phase { return check(partitions) }
         guard phase == .idle else { return nil }
+        if isCheckDue { return check([]) }
         if !toAcquire.isEmpty {
             let wanted = toAcquire
             toAcquire = []
@@ -333,6 +337,15 @@ struct WorkerMachine {
         }
         if isHeldBack || isGathering && queuedRecords < min(limits.batchGatheredRecords, batchLimit) { return nil }
         return formBatch()
+    }
+
+    /// All partitions that run are asked about, not only those of a batch that failed: another server knows of all of them what it knows.
+    private mutating func check(_ failed: [Int32]) -> Action {
+        isCheckDue = false
+        let running = partitions.filter { $0.value.stopReason == nil }.keys
+        let asked = Set(failed).union(running).sorted()
+        phase = .checking(asked)
+        return .check(asked)
     }
 
     /// Takes records from the front of the queue, as long as they are of one kind: to be told again, or to be decided.
@@ -379,17 +392,5 @@ struct WorkerMachine {
         else { return false }
         stopIfPoisoned(record.position)
         return partitions[number]?.stopReason != nil
-    }
-
-    /// The advances that the batch under way stores with it.
-    func advances(decidedAt clock: Timestamp) -> [OffsetAdvance] {
-        guard let batch else { return [] }
-        return batch.reach.sorted { $0.key < $1.key }.compactMap { number, next in
-            guard let partition = partitions[number] else { return nil }
-            return OffsetAdvance(
-                partition: number, epoch: partition.grant.epoch, expectedOffset: partition.next, nextOffset: next,
-                publishedOffset: min(partition.published, next), relayedOffset: min(partition.relayed, next),
-                lastDecidedAt: max(clock, partition.lastDecidedAt))
-        }
     }
 }

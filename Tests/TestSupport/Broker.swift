@@ -10,7 +10,7 @@ final class Broker {
 
     let port: UInt16
     private let directory: String
-    private var process: BrokerProcess
+    private var process: ExecutableProcess
 
     var bootstrapServers: String { "127.0.0.1:\(port)" }
 
@@ -19,7 +19,7 @@ final class Broker {
         guard unsafe mkdtemp(&template) != nil else { throw Failure(description: "no temporary folder: errno \(errno)") }
         directory = unsafe template.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
         port = try Self.freePort()
-        process = try BrokerProcess(port: port, directory: directory)
+        process = try Self.started(port: port, directory: directory)
         try waitUntilReady()
     }
 
@@ -37,15 +37,19 @@ final class Broker {
     func restart() throws {
         process.signal(SIGTERM)
         process.join()
-        process = try BrokerProcess(port: port, directory: directory)
+        process = try Self.started(port: port, directory: directory)
         try waitUntilReady()
     }
     /// A start on the same port of a broker that has forgotten everything.
     func startEmpty() throws {
         process.kill()
         try Command.run("/bin/sh", "-c", "rm -rf \(directory)/*")
-        process = try BrokerProcess(port: port, directory: directory)
+        process = try Self.started(port: port, directory: directory)
         try waitUntilReady()
+    }
+
+    private static func started(port: UInt16, directory: String) throws -> ExecutableProcess {
+        try ExecutableProcess(["broker", "--data", directory, "--listen", "127.0.0.1:\(port)", "--auto-create-partitions", "4"])
     }
 
     private func waitUntilReady() throws {
@@ -69,43 +73,6 @@ final class Broker {
         var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         guard unsafe poll(&wanted, 1, 1_000) == 1 else { return false }
         return Descriptors.connectError(descriptor) == 0
-    }
-}
-
-/// The process, and the thread that started it: the kernel kills a child when the *thread* that started it ends, so
-/// that thread waits for the child.
-private final class BrokerProcess {
-    private let thread: LoopThread
-    private let pid: pid_t
-
-    init(port: UInt16, directory: String) throws {
-        let binary = try BuiltExecutable.path()
-        let started = Mutex<pid_t?>(nil)
-        let shared = Shared(started)
-        thread = LoopThread(name: "broker") { _ in
-            let pid = Command.spawn(
-                [binary, "broker", "--data", directory, "--listen", "127.0.0.1:\(port)", "--auto-create-partitions", "4"],
-                diesWithThread: true)
-            shared.value.withLock { $0 = pid }
-            guard pid > 0 else { return }
-            var status: CInt = 0
-            while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        }
-        while true {
-            if let pid = shared.value.withLock({ $0 }) {
-                self.pid = pid
-                break
-            }
-            usleep(1_000)
-        }
-        guard pid > 0 else { throw Broker.Failure(description: "the broker did not start: errno \(-pid)") }
-    }
-
-    func signal(_ number: CInt) { _ = Glibc.kill(pid, number) }
-    func join() { thread.join() }
-    func kill() {
-        signal(SIGKILL)
-        join()
     }
 }
 

@@ -9,11 +9,12 @@ import Wire
     let log = "log-1"
 
     func grant(
-        _ partition: Int32, next: Int64 = 0, published: Int64? = nil, relayed: Int64? = nil, epoch: Int64 = 1, log: String = "log-1"
+        _ partition: Int32, next: Int64 = 0, published: Int64? = nil, relayed: Int64? = nil, epoch: Int64 = 1, log: String = "log-1",
+        line: Int64 = 0
     ) -> PartitionGrant {
         PartitionGrant(
             partition: partition, nextOffset: next, publishedOffset: published ?? next, relayedOffset: relayed ?? next, epoch: epoch,
-            logIncarnation: log, lastDecidedAt: Timestamp(microseconds: 0))
+            logIncarnation: log, lastDecidedAt: Timestamp(microseconds: 0), line: line)
     }
 
     func record(_ partition: Int32, _ offset: Int64) -> LogRecord {
@@ -160,6 +161,55 @@ import Wire
         machine.received(record(0, 3))
         #expect(machine.next() == .process)
         #expect(machine.advances(decidedAt: Timestamp(microseconds: 9)).first?.expectedOffset == 3)
+    }
+
+    @Test func `a ledger that goes on in a new line is taken over again, though nothing of it is lost`() {
+        var machine = running(next: 4)
+        machine.received(record(0, 4))
+        #expect(machine.next() == .process)
+        #expect(machine.failed("lost", dataRefused: false, jitter: 0) == .wait(milliseconds: 25))
+        machine.waited()
+        #expect(machine.next() == .check([0]))
+        // The batch is in the new primary's history after all.
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 5, epoch: 1, line: 1)])
+        let notices = machine.takeNotices()
+        guard case .stopped(0, let reason)? = notices.first, notices.count == 1 else { return #expect(Bool(false), "\(notices)") }
+        #expect(reason.contains("line 1 of its history, after 0"))
+        #expect(machine.queuedRecords == 0 && machine.fenced.isEmpty && machine.publishedPartitions.isEmpty)
+        #expect(machine.next() == .acquire([0]))
+        machine.granted([grant(0, next: 5, published: 4, epoch: 2, line: 1)])
+        #expect(machine.takeNotices() == [.start(partition: 0, offset: 4)])
+        machine.received(record(0, 4))
+        #expect(machine.next() == .republish)
+        machine.published([0: 5])
+        #expect(machine.publishedPartitions.map(\.epoch) == [1 << 40 + 2])
+    }
+
+    @Test func `on a new connection all partitions that run are asked about, before anything is decided`() {
+        var machine = WorkerMachine(limits: WorkerLimits())
+        machine.connected()
+        machine.assigned([0, 1, 2], logIncarnation: log)
+        #expect(machine.next() == .acquire([0, 1, 2]))
+        machine.granted([grant(0), grant(1), grant(2)])
+        machine.unreadable(2, "gone")
+        #expect(machine.next() == nil)
+        machine.connected()
+        machine.received(record(0, 0))
+        #expect(machine.next() == .check([0, 1]))
+        machine.placed((0...1).map { PartitionPlace(partition: $0, nextOffset: 0, epoch: 1) })
+        #expect(machine.next() == .process)
+        // A batch is under way: it fails, and what follows asks about the others as well.
+        _ = machine.failed("lost", dataRefused: false, jitter: 0)
+        machine.connected()
+        machine.waited()
+        #expect(machine.next() == .check([0, 1]))
+        machine.placed([
+            PartitionPlace(partition: 0, nextOffset: 0, epoch: 1), PartitionPlace(partition: 1, nextOffset: 0, epoch: 1, line: 1),
+        ])
+        #expect(machine.next() == .acquire([1]))
+        machine.granted([grant(1, epoch: 2, line: 1)])
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [0])
     }
 
     @Test func `how far events are moves with the next batch, or is noted once without one`() {
@@ -610,6 +660,7 @@ import Wire
             var machine = WorkerMachine(limits: limits)
             var storedNext: Int64 = 0
             var storedEpoch: Int64 = 0
+            var line: Int64 = 0
             var decided: [Int64] = []
             var fed: Int64 = 0
             machine.assigned([0], logIncarnation: log)
@@ -622,12 +673,18 @@ import Wire
                     machine.revoked([0])
                     machine.assigned([0], logIncarnation: log)
                 }
+                // The standby takes over, and has all of it.
+                if generator.next() % 30 == 0 {
+                    line += 1
+                    machine.connected()
+                }
                 switch machine.next() {
                 case .acquire:
                     storedEpoch += 1
-                    machine.granted([grant(0, next: storedNext, epoch: storedEpoch)])
+                    machine.granted([grant(0, next: storedNext, epoch: storedEpoch, line: line)])
                     fed = storedNext
                 case .process:
+                    #expect(machine.partitions[0]?.grant.line == line, "seed \(seed)")
                     let commits = generator.next() % 4 != 0
                     let advances = machine.advances(decidedAt: Timestamp(microseconds: 0))
                     if commits, let advance = advances.first, advance.expectedOffset == storedNext, advance.epoch == storedEpoch {
@@ -642,7 +699,7 @@ import Wire
                         _ = machine.failed("lost before the commit", dataRefused: false, jitter: 0)
                     }
                 case .republish: machine.republished()
-                case .check: machine.placed([PartitionPlace(partition: 0, nextOffset: storedNext, epoch: storedEpoch)])
+                case .check: machine.placed([PartitionPlace(partition: 0, nextOffset: storedNext, epoch: storedEpoch, line: line)])
                 case .wait, nil: machine.waited()
                 }
             }
