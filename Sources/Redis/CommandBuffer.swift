@@ -54,6 +54,14 @@ public struct CommandBuffer: ~Copyable {
         bytes.append("\r\n")
     }
 
+    /// Appends one argument made of two fixed parts.
+    public mutating func append(_ prefix: StaticString, _ rest: StaticString) {
+        open(byteCount: prefix.utf8CodeUnitCount + rest.utf8CodeUnitCount)
+        bytes.append(prefix)
+        bytes.append(rest)
+        bytes.append("\r\n")
+    }
+
     /// Appends an argument's UTF-8.
     public mutating func append(text: String) {
         open(byteCount: text.utf8.count)

@@ -2,29 +2,37 @@ public import Redis
 
 /// The functions that keep Redis from going back in time (`infra/redis/sluice.lua`).
 public enum RedisFunctions {
-    /// Loads the libraries; run on each new connection, safe to repeat.
-    public static let setUp: [[String]] = [PackageResources.sluice_lua, PackageResources.sluice_worker_lua].map {
-        ["FUNCTION", "LOAD", "REPLACE", String(decoding: $0, as: UTF8.self)]
-    }
+    /// What the functions' names begin with. The number is the file's version, in the name of the library too: what another build loads
+    /// replaces nothing of this one's. It rises with every change of the file, to which `RedisFunctionsTests` holds it.
+    public static let prefix: StaticString = "sluice_2_"
+
+    /// A function's whole name.
+    public static func name(_ function: String) -> String { "\(prefix)\(function)" }
+
+    /// `sluice.lua`.
+    public static var source: String { String(decoding: PackageResources.sluice_lua, as: UTF8.self) }
+
+    /// Loads the library; run on each new connection, safe to repeat: what it replaces is the same.
+    public static let setUp: [[String]] = [["FUNCTION", "LOAD", "REPLACE", source]]
 
     /// The worker's write after a commit: accounts of one tenant, each with its revision, and a body where somebody is known to read it.
     ///
     /// The reply has a bit for each, the lowest first: set where a body stood there, of whatever revision.
     public static func encodePutAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
-        begin("sluice_put_all", values, furtherCount: 2, &command)
+        begin("put_all", values, furtherCount: 2, &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
         command.append(decimal: Int64(CacheLifetime.floorMilliseconds))
     }
 
     /// Bodies of accounts whose revision `encodePutAll` wrote without one: each is stored where that floor still stands.
     public static func encodeCompleteAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
-        begin("sluice_complete_all", values, furtherCount: 1, &command)
+        begin("complete_all", values, furtherCount: 1, &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
     }
 
     /// What the owner publishes of payments that it has just decided.
     public static func encodeFillAll(_ values: borrowing ValueList, lifetimeMilliseconds: Int, into command: inout CommandBuffer) {
-        begin("sluice_fill_all", values, furtherCount: 1, &command)
+        begin("fill_all", values, furtherCount: 1, &command)
         command.append(decimal: Int64(lifetimeMilliseconds))
     }
 
@@ -34,7 +42,7 @@ public enum RedisFunctions {
     ) {
         command.begin(argumentCount: 3 + 3 * values.count + furtherCount)
         command.append("FCALL")
-        command.append(function)
+        command.append(prefix, function)
         values.append(to: &command)
     }
 
@@ -44,7 +52,7 @@ public enum RedisFunctions {
     ) {
         command.begin(argumentCount: 7)
         command.append("FCALL")
-        command.append("sluice_replace")
+        command.append(prefix, "replace")
         command.append("1")
         command.append(key)
         command.append(decimal: revision)
@@ -56,7 +64,7 @@ public enum RedisFunctions {
     public static func encodeUnmark(key: Span<UInt8>, into command: inout CommandBuffer) {
         command.begin(argumentCount: 5)
         command.append("FCALL")
-        command.append("sluice_unmark")
+        command.append(prefix, "unmark")
         command.append("1")
         command.append(key)
         command.append(decimal: Int64(CacheLifetime.markerMilliseconds))
@@ -73,7 +81,7 @@ public enum RedisFunctions {
     ) {
         command.begin(argumentCount: 9)
         command.append("FCALL")
-        command.append("sluice_fill")
+        command.append(prefix, "fill")
         command.append("2")
         command.append(key)
         command.append(lease)
@@ -92,7 +100,7 @@ public enum RedisFunctions {
     public static func encodeRenew(lease: Span<UInt8>, epoch: Int64, confirmed: Int64, into command: inout CommandBuffer) {
         command.begin(argumentCount: 7)
         command.append("FCALL")
-        command.append("sluice_renew")
+        command.append(prefix, "renew")
         command.append("1")
         command.append(lease)
         command.append(decimal: epoch)
@@ -104,7 +112,7 @@ public enum RedisFunctions {
     public static func encodeFresh(partitions: [Int32], into command: inout CommandBuffer) {
         command.begin(argumentCount: 3 + partitions.count)
         command.append("FCALL_RO")
-        command.append("sluice_fresh")
+        command.append(prefix, "fresh")
         command.append(decimal: Int64(partitions.count))
         var key: [UInt8] = []
         for partition in partitions {

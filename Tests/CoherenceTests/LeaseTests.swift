@@ -20,18 +20,18 @@ import Testing
         func call(_ arguments: String...) throws -> OwnedReply { try connection.command(arguments) }
 
         func renew(epoch: Int = 1, confirmed: Int = 0, lifetime: Int = 1_000) throws -> Int64? {
-            try call("FCALL", "sluice_renew", "1", "l:0", "\(epoch)", "\(lifetime)", "\(confirmed)").integer
+            try call("FCALL", RedisFunctions.name("renew"), "1", "l:0", "\(epoch)", "\(lifetime)", "\(confirmed)").integer
         }
         func put(_ revision: Int, _ body: String = "{}") throws {
-            #expect(try call("FCALL", "sluice_put", "1", "a", "\(revision)", body, "60000", "60000").integer != nil)
+            #expect(try call("FCALL", RedisFunctions.name("put_all"), "1", "a", "\(revision)", body, "60000", "60000").integer != nil)
         }
         /// Whether a reader's fill was taken.
         func fill(_ revision: Int, _ body: String, age: Int = 0) throws -> Bool {
-            try call("FCALL", "sluice_fill", "2", "a", "l:0", "\(revision)", body, "60000", "\(age)").integer == 1
+            try call("FCALL", RedisFunctions.name("fill"), "2", "a", "l:0", "\(revision)", body, "60000", "\(age)").integer == 1
         }
         func value() throws -> String? { try call("GET", "a").text }
         func left() throws -> [Int64?] {
-            guard case .array(let elements) = try call("FCALL_RO", "sluice_fresh", "2", "l:0", "l:1") else { return [] }
+            guard case .array(let elements) = try call("FCALL_RO", RedisFunctions.name("fresh"), "2", "l:0", "l:1") else { return [] }
             return elements.map(\.integer)
         }
     }
@@ -86,7 +86,7 @@ import Testing
             #expect(try client.call("SET", "read", "3\nold").text == "OK")
             #expect(try client.call("RPUSH", "list", "x").integer == 1)
             let values = ["unread", "list", "read", "5", "u", "5", "l", "5", "new"]
-            let answer = try client.connection.command(["FCALL", "sluice_put_all", "3"] + values + ["60000", "60000"])
+            let answer = try client.connection.command(["FCALL", RedisFunctions.name("put_all"), "3"] + values + ["60000", "60000"])
             guard case .error(let text) = answer else {
                 Issue.record("a list was written over: \(answer)")
                 return
@@ -94,11 +94,15 @@ import Testing
             #expect(text.hasPrefix("WRONGTYPE"))
             // A body where a body stood, which somebody reads; a floor elsewhere.
             #expect(try value("unread") == "5\n" && value("read") == "5\nnew")
-            #expect(try client.call("FCALL", "sluice_put_all", "2", "unread", "read", "5", "x", "4", "x", "60000", "60000").integer == 2)
+            #expect(
+                try client.call("FCALL", RedisFunctions.name("put_all"), "2", "unread", "read", "5", "x", "4", "x", "60000", "60000")
+                    .integer == 2)
             #expect(try value("unread") == "5\n" && value("read") == "5\nnew")
             #expect(
-                try client.call("FCALL", "sluice_fill_all", "3", "unread", "read", "fresh", "4", "x", "5", "same", "1", "f", "60000")
-                    .integer == 3)
+                try client.call(
+                    "FCALL", RedisFunctions.name("fill_all"), "3", "unread", "read", "fresh", "4", "x", "5", "same", "1", "f", "60000"
+                )
+                .integer == 3)
             #expect(try value("unread") == "5\n" && value("read") == "5\nsame" && value("fresh") == "1\nf")
             #expect(try (1...60_000).contains(client.call("PTTL", "fresh").integer ?? 0))
         }
@@ -112,11 +116,13 @@ import Testing
                 #expect(try client.call("SET", key, text).text == "OK")
             }
             let floors = ["unread", "read", "sought", "later", "5", "", "5", "", "5", "", "5", ""]
-            #expect(try client.connection.command(["FCALL", "sluice_put_all", "4"] + floors + ["60000", "60000"]).integer == 0b110)
+            #expect(
+                try client.connection.command(["FCALL", RedisFunctions.name("put_all"), "4"] + floors + ["60000", "60000"]).integer == 0b110
+            )
             #expect(try ["unread", "read", "sought", "later"].map(value) == ["5\n", "5\n", "5\n", "6\n"])
             // `gone` was lost with all of Redis since, and `later` has changed.
             let bodies = ["read", "later", "gone", "5", "new", "5", "new", "5", "new"]
-            #expect(try client.connection.command(["FCALL", "sluice_complete_all", "3"] + bodies + ["60000"]).integer == 3)
+            #expect(try client.connection.command(["FCALL", RedisFunctions.name("complete_all"), "3"] + bodies + ["60000"]).integer == 3)
             #expect(try ["read", "later", "gone"].map(value) == ["5\nnew", "6\n", nil])
             #expect(try (1...60_000).contains(client.call("PTTL", "read").integer ?? 0))
         }
@@ -126,14 +132,42 @@ import Testing
         try withServer { server in
             let client = try Client(server)
             func value(_ key: String) throws -> String? { try client.call("GET", key).text }
-            for key in ["alien", "one", "filled"] { #expect(try client.call("SET", key, "12345").text == "OK") }
+            for key in ["alien", "filled"] { #expect(try client.call("SET", key, "12345").text == "OK") }
             let values = ["alien", "next", "5", "a", "5", "b"]
-            #expect(try client.connection.command(["FCALL", "sluice_put_all", "2"] + values + ["60000", "60000"]).integer == 0)
+            #expect(
+                try client.connection.command(["FCALL", RedisFunctions.name("put_all"), "2"] + values + ["60000", "60000"]).integer == 0)
             #expect(try value("alien") == "5\n" && value("next") == "5\n")
-            #expect(try client.call("FCALL", "sluice_put", "1", "one", "5", "a", "60000", "60000").integer == 1)
-            #expect(try value("one") == "5\n")
-            #expect(try client.call("FCALL", "sluice_fill_all", "1", "filled", "1", "f", "60000").integer == 1)
+            #expect(try client.call("FCALL", RedisFunctions.name("fill_all"), "1", "filled", "1", "f", "60000").integer == 1)
             #expect(try value("filled") == "1\nf")
+        }
+    }
+
+    @Test func `builds of different versions call their own functions, whoever loaded last, and share what is stored`() throws {
+        try withServer { server in
+            // The next build, in which a renewal means something else, and one from before there were versions.
+            let next = RedisFunctions.source.replacing("sluice_2", with: "sluice_3")
+                .replacing("local function renew(keys, args)", with: "local function renew(keys, args)\n    if true then return 77 end")
+            let first = "#!lua name=sluice\nredis.register_function('sluice_renew', function() return 11 end)"
+            func connect(_ source: String) throws -> RedisConnection {
+                var configuration = RedisConfiguration(endpoint: server.endpoint)
+                configuration.setUp = [["FUNCTION", "LOAD", "REPLACE", source]]
+                return try RedisConnection(configuration)
+            }
+            func renew(_ connection: RedisConnection, _ function: String) throws -> Int64? {
+                try connection.command(["FCALL", function, "1", "l:0", "1", "1000", "0"]).integer
+            }
+            for round in 1...3 as ClosedRange<Int64> {
+                let (old, new) = (try connect(first), try connect(next))
+                let client = try Client(server)
+                let (older, newer) = (try connect(first), try connect(next))
+                #expect(try client.renew() == round)
+                for connection in [old, older] { #expect(try renew(connection, "sluice_renew") == 11) }
+                for connection in [new, newer] { #expect(try renew(connection, "sluice_3_renew") == 77) }
+                try client.put(Int(round))
+                let fill = ["FCALL", "sluice_3_fill", "2", "a", "l:0", "\(round)", "of the next", "60000", "0"]
+                #expect(try newer.command(fill).integer == 1)
+                #expect(try client.value() == "\(round)\nof the next")
+            }
         }
     }
 

@@ -147,7 +147,7 @@ private final class Scene: CacheClient {
             if try condition() { return true }
             if renews, now >= nextRenewal {
                 nextRenewal = now + 100
-                if let count = try? other.command(["FCALL", "sluice_renew", "1", "l:3", "1", "500", "\(renewals)"]).integer {
+                if let count = try? other.command(["FCALL", RedisFunctions.name("renew"), "1", "l:3", "1", "500", "\(renewals)"]).integer {
                     renewals = count
                 }
             }

@@ -187,8 +187,8 @@ final class Witness: Sendable {
         let text = try String(contentsOfFile: heard, encoding: .utf8)
         var bodies: [String] = []
         for line in text.split(separator: "\n")
-        where line.contains("\"sluice_put_all\"") || line.contains("\"sluice_complete_all\"") || line.contains("\"sluice_fill")
-            || line.contains("\"sluice_replace\"") || line.contains("\"PUBLISH\"")
+        where line.contains("_put_all\"") || line.contains("_complete_all\"") || line.contains("_fill\"") || line.contains("_fill_all\"")
+            || line.contains("_replace\"") || line.contains("\"PUBLISH\"")
         {
             // Each argument stands in quotation marks, and a body's own are escaped.
             for argument in line.split(separator: "\" \"") {

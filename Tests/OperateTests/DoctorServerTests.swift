@@ -115,6 +115,12 @@ import Testing
         }
 
         let redis = try RedisConnection(RedisConfiguration(endpoint: scene.redis.endpoint))
+        func functions() -> DoctorReport.Finding? { scene.doctor.run().findings.first { $0.check == "redis.functions" } }
+        _ = try redis.command(["FUNCTION", "LOAD", "#!lua name=sluice_1\nredis.register_function('sluice_1_f', function() return 1 end)"])
+        #expect(functions().map { [$0.level == .ok, $0.seen.hasSuffix("of other builds there is sluice_1")] } == [true, true])
+        _ = try redis.command(["FUNCTION", "DELETE", "\(RedisFunctions.prefix)".dropLast().description])
+        #expect(functions().map { [$0.level == .warning, $0.seen.contains("are not loaded")] } == [true, true])
+        _ = try redis.command(RedisFunctions.setUp[0])
         _ = try redis.command(["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"])
         #expect(scene.failures() == ["redis.eviction"])
         _ = try redis.command(["CONFIG", "SET", "maxmemory-policy", "noeviction"])

@@ -41,10 +41,10 @@ import Testing
             let allowedToGateway = [
                 ["GET", "a:{1}:x"], ["MGET", "a:{1}:x", "p:{1}:y"], ["SET", "m:{1}:z", "f", "NX", "GET", "PX", "1000"],
                 ["PEXPIRE", "m:{1}:z", "1000"],
-                ["FCALL", "sluice_fill", "1", "p:{1}:y", "1", "body", "1000"],
-                ["FCALL", "sluice_fill", "2", "a:{1}:x", "l:0", "1", "body", "1000", "0"],
-                ["FCALL", "sluice_unmark", "1", "m:{1}:z", "10000"],
-                ["FCALL_RO", "sluice_fresh", "1", "l:0"], ["CLIENT", "ID"], ["INFO", "memory"], ["ACL", "WHOAMI"],
+                ["FCALL", RedisFunctions.name("fill"), "1", "p:{1}:y", "1", "body", "1000"],
+                ["FCALL", RedisFunctions.name("fill"), "2", "a:{1}:x", "l:0", "1", "body", "1000", "0"],
+                ["FCALL", RedisFunctions.name("unmark"), "1", "m:{1}:z", "10000"],
+                ["FCALL_RO", RedisFunctions.name("fresh"), "1", "l:0"], ["CLIENT", "ID"], ["INFO", "memory"], ["ACL", "WHOAMI"],
                 ["SUBSCRIBE", "w:gateway-1:0"],
             ]
             for command in allowedToGateway { #expect(!isDenied(try gateway.command(command)), "\(command)") }
@@ -56,9 +56,9 @@ import Testing
             ] { #expect(isDenied(try fresh.command(command)), "a gateway may \(command)") }
 
             let allowedToWorker = [
-                ["FCALL", "sluice_put", "1", "a:{1}:x", "2", "body", "1000", "1000"],
-                ["FCALL", "sluice_replace", "1", "p:{1}:y", "2", "body", "1000"],
-                ["FCALL", "sluice_renew", "1", "l:0", "1", "1000", "0"], ["PUBLISH", "w:gateway-1:0", "word"], ["FLUSHDB"],
+                ["FCALL", RedisFunctions.name("put_all"), "1", "a:{1}:x", "2", "body", "1000", "1000"],
+                ["FCALL", RedisFunctions.name("replace"), "1", "p:{1}:y", "2", "body", "1000"],
+                ["FCALL", RedisFunctions.name("renew"), "1", "l:0", "1", "1000", "0"], ["PUBLISH", "w:gateway-1:0", "word"], ["FLUSHDB"],
             ]
             for command in allowedToWorker { #expect(!isDenied(try worker.command(command)), "\(command)") }
             for command in [

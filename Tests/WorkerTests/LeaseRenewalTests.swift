@@ -1,6 +1,7 @@
 import Ledger
 import Loop
 import Redis
+import Store
 import Testing
 
 @testable import Worker
@@ -32,7 +33,7 @@ import Testing
         var renewals: [[String]] = []
         var refuses = false
         server.answer = { command in
-            if command.contains("sluice_renew") {
+            if command.contains(RedisFunctions.name("renew")) {
                 renewals.append(command)
                 return ":\(renewals.count)\r\n"
             }
@@ -71,7 +72,7 @@ import Testing
         var seen: [String] = []
         var count: Int64 = 0
         server.answer = { command in
-            guard command.contains("sluice_renew") else {
+            guard command.contains(RedisFunctions.name("renew")) else {
                 seen.append(command[0])
                 return "+OK\r\n"
             }
@@ -94,8 +95,8 @@ import Testing
         let server = try ScriptedRedis(loop: loop)
         var seen: [String] = []
         server.answer = { command in
-            seen.append(command.contains("sluice_renew") ? "renew" : command[0])
-            return command.contains("sluice_renew") ? (seen.contains("FLUSHDB") ? ":1\r\n" : ":-3\r\n") : "+OK\r\n"
+            seen.append(command.contains(RedisFunctions.name("renew")) ? "renew" : command[0])
+            return command.contains(RedisFunctions.name("renew")) ? (seen.contains("FLUSHDB") ? ":1\r\n" : ":-3\r\n") : "+OK\r\n"
         }
         withPublisher(server) { publisher in
             for _ in 0..<2 {
@@ -111,8 +112,8 @@ import Testing
         var seen: [String] = []
         var forgets = true
         server.answer = { command in
-            seen.append(command.contains("sluice_renew") ? "renew" : command[0])
-            if command.contains("sluice_renew") { return forgets ? ":-2\r\n" : ":1\r\n" }
+            seen.append(command.contains(RedisFunctions.name("renew")) ? "renew" : command[0])
+            if command.contains(RedisFunctions.name("renew")) { return forgets ? ":-2\r\n" : ":1\r\n" }
             return "+OK\r\n"
         }
         withPublisher(server) { publisher in

@@ -1,6 +1,7 @@
 import Ledger
 import Loop
 import Redis
+import Store
 import Testing
 import Wire
 
@@ -58,11 +59,12 @@ import Wire
         let server = try ScriptedRedis(loop: loop)
         var seen: [[String]] = []
         var answer = 0
+        let putAll = RedisFunctions.name("put_all")
         server.answer = { command in
             guard command.first == "FCALL" else { return "+OK\r\n" }
             // The function, the key, the revision and the body.
             seen.append([command[1], command[3], command[4], command[5]])
-            return ":\(command[1] == "sluice_put_all" ? answer : 1)\r\n"
+            return ":\(command[1] == putAll ? answer : 1)\r\n"
         }
         let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: WorkerLimits()) { _ in }
         defer { publisher.close() }
@@ -78,13 +80,13 @@ import Wire
             bytes.append(account(revision))
             return String(decoding: bytes, as: UTF8.self)
         }
-        #expect(change(2) == [["sluice_put_all", "a:{1}:alice", "2", ""]])
+        #expect(change(2) == [[putAll, "a:{1}:alice", "2", ""]])
         answer = 1
-        #expect(change(3) == [["sluice_put_all", "a:{1}:alice", "3", ""], ["sluice_complete_all", "a:{1}:alice", "3", body(3)]])
-        #expect(change(4) == [["sluice_put_all", "a:{1}:alice", "4", body(4)]])
+        #expect(change(3) == [[putAll, "a:{1}:alice", "3", ""], [RedisFunctions.name("complete_all"), "a:{1}:alice", "3", body(3)]])
+        #expect(change(4) == [[putAll, "a:{1}:alice", "4", body(4)]])
         // Bits beyond the accounts that were asked about mean nothing.
         answer = 6
-        #expect(change(5) == [["sluice_put_all", "a:{1}:alice", "5", body(5)]])
+        #expect(change(5) == [[putAll, "a:{1}:alice", "5", body(5)]])
         #expect(publisher.owedAccounts == 0 && publisher.unconfirmedBatches == 0)
     }
 

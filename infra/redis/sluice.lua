@@ -1,7 +1,13 @@
-#!lua name=sluice
+#!lua name=sluice_2
 
 -- Values are REVISION "\n" BODY; an empty body is a floor. Redis is a copy: whatever these refuse, nothing is lost.
+--
+-- The number in the names is the version of this file (RedisFunctions.swift), and rises with every change of it: a build loads and calls
+-- its own alone, so that builds of different versions work side by side, as they do during an upgrade. They share the keys: a value whose
+-- form changes needs a key of its own.
+local prefix = 'sluice_2_'
 
+-- A value without a line end is none of ours: it is below every revision, and written over.
 local function revision_of(value)
     return tonumber(string.match(value, '^(%d+)\n')) or -1
 end
@@ -11,18 +17,59 @@ local function has_body(value)
     return line_end and #value > line_end
 end
 
--- The worker's write after a commit. A body is stored where a body stands (somebody reads it), a floor elsewhere.
-local function put(keys, args)
-    local revision, body = tonumber(args[1]), args[2]
-    local ttl, floor_ttl = args[3], args[4]
-    local current = redis.call('GET', keys[1])
-    if current and revision_of(current) >= revision then return 0 end
-    if has_body(current) then
-        redis.call('SET', keys[1], args[1] .. '\n' .. body, 'PX', ttl)
-        return 2
+-- What a worker writes it writes many keys at a time: most of what a function costs is its call.
+--
+-- The arguments are a revision and a body for each key, then what holds for all. Applies `write(current, revision, body, place)` to each;
+-- stores what it returns, a value and its time to live in milliseconds. A key that cannot be written (of another type) does not keep the
+-- others from it; the answer is its error then, and whoever wrote writes all of them again.
+local function write_all(keys, args, write)
+    local failure
+    for index, key in ipairs(keys) do
+        local current = redis.pcall('GET', key)
+        if type(current) == 'table' and current.err then
+            failure = current
+        else
+            local value, ttl = write(current, args[2 * index - 1], args[2 * index], index)
+            if value then
+                local answer = redis.pcall('SET', key, value, 'PX', ttl)
+                if answer.err then failure = answer end
+            end
+        end
     end
-    redis.call('SET', keys[1], args[1] .. '\n', 'PX', floor_ttl)
-    return 1
+    return failure
+end
+
+-- The worker's write after a commit: a body where a body stands (somebody reads it), a floor elsewhere and where none is given, and
+-- nothing where a revision as high is. Tells with a bit for each key, the lowest first, where a body stood: a worker gives bodies of those.
+local function put_all(keys, args)
+    local ttl, floor_ttl = args[#args - 1], args[#args]
+    local read = 0
+    local failure = write_all(keys, args, function(current, revision, body, place)
+        local stood = has_body(current)
+        if stood then read = read + 2 ^ (place - 1) end
+        if current and revision_of(current) >= tonumber(revision) then return nil end
+        if stood and body ~= '' then return revision .. '\n' .. body, ttl end
+        return revision .. '\n', floor_ttl
+    end)
+    return failure or read
+end
+
+-- Bodies for floors. Only where the floor of just this revision stands: where a later one does the body is old, and where nothing does
+-- nobody knows, since what stood there may have been lost with the whole server's memory.
+local function complete_all(keys, args)
+    local ttl = args[#args]
+    return write_all(keys, args, function(current, revision, body)
+        if current == revision .. '\n' then return revision .. '\n' .. body, ttl end
+    end) or #keys
+end
+
+-- As `fill` of a payment that has just been decided.
+local function fill_all(keys, args)
+    local ttl = args[#args]
+    return write_all(keys, args, function(current, revision, body)
+        if current and revision_of(current) > tonumber(revision) then return nil end
+        return revision .. '\n' .. body, ttl
+    end) or #keys
 end
 
 -- Milliseconds since 1970, as this server counts them.
@@ -94,11 +141,17 @@ local function unmark(keys, args)
     return redis.call('DEL', keys[1])
 end
 
+local function register(name, callback, ...)
+    redis.register_function { function_name = prefix .. name, callback = callback, flags = { ... } }
+end
+
 -- A full Redis refuses fills, which only keep it full. It never refuses what is newer: the old balance would be shown until it expires.
-redis.register_function { function_name = 'sluice_put', callback = put, flags = { 'allow-oom' } }
-redis.register_function('sluice_fill', fill)
-redis.register_function { function_name = 'sluice_renew', callback = renew, flags = { 'allow-oom' } }
-redis.register_function { function_name = 'sluice_fresh', callback = fresh, flags = { 'no-writes' } }
+register('put_all', put_all, 'allow-oom')
+register('complete_all', complete_all)
+register('fill_all', fill_all)
+register('fill', fill)
+register('renew', renew, 'allow-oom')
+register('fresh', fresh, 'no-writes')
 -- What changed replaces what was: a payment's older body must not outlive the change, not even in a full Redis.
-redis.register_function { function_name = 'sluice_replace', callback = fill, flags = { 'allow-oom' } }
-redis.register_function { function_name = 'sluice_unmark', callback = unmark, flags = { 'allow-oom' } }
+register('replace', fill, 'allow-oom')
+register('unmark', unmark, 'allow-oom')

@@ -8,6 +8,8 @@ struct RedisFacts: Sendable {
     var information: [String: String] = [:]
     /// Whether the functions of this build are there; nil when this user is not told.
     var hasFunctions: Bool?
+    /// Libraries of other builds, which are in nobody's way.
+    var otherLibraries: [String] = []
     /// Whether a connection may have its reads tracked.
     var tracks = false
     var user = ""
@@ -33,7 +35,7 @@ struct RedisFacts: Sendable {
             }
             facts.user = try connection.command(["ACL", "WHOAMI"]).text ?? ""
             let functions = try connection.command(["FUNCTION", "LIST", "LIBRARYNAME", "sluice*", "WITHCODE"])
-            facts.hasFunctions = Self.hasOurs(functions)
+            facts.takeLibraries(functions)
             // Of this connection alone, and gone with it.
             if let number = try connection.command(["CLIENT", "ID"]).integer {
                 let answer = try connection.command(["CLIENT", "TRACKING", "ON", "REDIRECT", "\(number)", "NOLOOP"])
@@ -66,15 +68,20 @@ struct RedisFacts: Sendable {
         }
     }
 
-    /// Nil for an error: an unknown command in an old server, or one that is not allowed.
-    private static func hasOurs(_ reply: OwnedReply) -> Bool? {
-        if case .error = reply { return nil }
-        return RedisFunctions.setUp.allSatisfy { contains(reply, $0.last ?? "") }
-    }
-
-    private static func contains(_ reply: OwnedReply, _ text: String) -> Bool {
-        if case .array(let elements) = reply { return elements.contains { contains($0, text) } }
-        return reply.text == text
+    /// Nothing is taken from an error: an unknown command in an old server, or one that is not allowed.
+    private mutating func takeLibraries(_ reply: OwnedReply) {
+        guard case .array(let libraries) = reply else { return }
+        hasFunctions = false
+        for case .array(let fields) in libraries {
+            func value(of name: String) -> String? {
+                fields.firstIndex { $0.text == name }.flatMap { $0 + 1 < fields.count ? fields[$0 + 1].text : nil }
+            }
+            if value(of: "library_code") == RedisFunctions.source {
+                hasFunctions = true
+            } else {
+                otherLibraries.append(value(of: "library_name") ?? "")
+            }
+        }
     }
 }
 
@@ -128,14 +135,16 @@ struct RedisRules {
     }
 
     private func judgeAccess(_ report: inout DoctorReport) {
+        let others =
+            facts.otherLibraries.isEmpty ? "" : "; of other builds there is \(facts.otherLibraries.sorted().joined(separator: ", "))"
         switch facts.hasFunctions {
         case true?:
-            report.judge("redis.functions", true, seen: "the functions of this build are loaded", risk: "", mend: "")
+            report.judge("redis.functions", true, seen: "the functions of this build are loaded\(others)", risk: "", mend: "")
         case false?:
             report.warn(
-                "redis.functions", seen: "the functions of this build are not loaded",
-                risk: "another build's are there, or none: gateways and workers load theirs as they connect, so mixed builds take turns",
-                mend: "run one build, and start it")
+                "redis.functions", seen: "the functions of this build are not loaded\(others)",
+                risk: "gateways and workers load theirs as they connect: none of this build has, or not as a user that may",
+                mend: "start them, with a user that may FUNCTION LOAD")
         case nil:
             report.warn(
                 "redis.functions", seen: "\(facts.user) is not told which functions are loaded",
