@@ -206,6 +206,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
         var configuration = configuration
         configuration.queryDeadlineMilliseconds = limits.queryDeadlineMilliseconds
         configuration.statementTimeoutMilliseconds = limits.queryDeadlineMilliseconds
+        configuration.setUp = [SchemaCheck.setUp]
         return configuration
     }
 
@@ -340,7 +341,9 @@ final class GatewayLoop: RequestHandler, CacheClient {
             problems.append("the API keys are not read yet")
             if loop.nowNanoseconds / 1_000_000 >= acceptsAtMilliseconds { parts.server.takesConnections = true }
         }
-        if !parts.pool.isReady { problems.append("no database can be read") }
+        if !parts.pool.isReady {
+            problems.append("no database can be read" + (parts.pool.lastFailure.map { ": \($0)" } ?? ""))
+        }
         if let door = parts.door {
             if door.oldestUnacknowledgedMilliseconds > limits.unacknowledgedMillisecondsMax {
                 problems.append("the log does not acknowledge commands")

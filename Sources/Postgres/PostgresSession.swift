@@ -29,7 +29,8 @@ public final class PostgresSession {
     private var machine = SessionMachine()
     private var notified = State.waitingToReconnect
     private var isBrokenWhileSending = false
-    private var hasLoggedLoss = false
+    /// What the log was told last; nil once there was a connection again.
+    private var loggedLoss: PostgresError?
     private var pipeline = Pipeline<Ticket, Rows>()
     private var preparedNames = PreparedNames()
     private var attempt: ConnectAttempt?
@@ -304,17 +305,21 @@ public final class PostgresSession {
     private func announceReady() {
         timer?.cancel()
         lastFailure = nil
-        if hasLoggedLoss { Log.info("PostgreSQL is back", .text("application", configuration.applicationName)) }
-        hasLoggedLoss = false
+        if loggedLoss != nil { Log.info("PostgreSQL is back", .text("application", configuration.applicationName)) }
+        loggedLoss = nil
     }
 
-    /// The first loss of a row of them: the reconnects that fail the same way would only repeat it.
+    /// The first loss of a row of them, as the reconnects that fail the same way would only repeat it; and what the server itself says of
+    /// why it cannot be used, whatever was before.
     private func logLoss(_ reason: SessionMachine.DropReason, _ event: SessionMachine.Event) {
         if reason == .timedOut {
             lastFailure = event == .deadlinePassed ? .timedOut : .connectFailed(message: "no connection within the time allowed")
         }
-        guard !hasLoggedLoss else { return }
-        hasLoggedLoss = true
+        let failure = lastFailure ?? .lost(afterSending: inFlight > 0)
+        if let loggedLoss {
+            guard case .serverError = failure, failure != loggedLoss else { return }
+        }
+        loggedLoss = failure
         Log.warning(
             "PostgreSQL is lost", .text("application", configuration.applicationName),
             .text("reason", lastFailure?.description ?? ""), .integer("in_flight", inFlight))

@@ -77,6 +77,12 @@ public final class ReplicaPool {
             }
     }
 
+    /// Why a server has no connection, one that the server itself gives before others; nil when all have one, or none was tried yet.
+    public var lastFailure: PostgresError? {
+        let failures = (sessions.joined() + [primary].compactMap(\.self)).compactMap(\.lastFailure)
+        return failures.first { if case .serverError = $0 { true } else { false } } ?? failures.first
+    }
+
     /// For metrics and readiness.
     public func state(ofReplica index: Int) -> PoolMachine.ReplicaState {
         machine.state(ofReplica: index, nowNanoseconds: loop.nowNanoseconds)

@@ -288,7 +288,8 @@ final class WorkerLoop {
         var problems: [String] = []
         if let unassignedReason { problems.append(unassignedReason) }
         if let logProblem { problems.append(logProblem) }
-        if let problem = machine.databaseProblem { problems.append("database: \(problem)") }
+        // Without a connection there is a reason at once, also while nothing is asked.
+        if let problem = database?.lastFailure?.description ?? machine.databaseProblem { problems.append("database: \(problem)") }
         if machine.phase == .processing, loop.nowNanoseconds - batchStart > Self.batchSlowNanoseconds {
             problems.append("a batch is not stored yet: does the database answer, and its synchronous standby?")
         }

@@ -26,7 +26,7 @@ public enum WorkerRole {
         options.database.applicationName = options.name
         // A commit that waits for a standby keeps its locks after its connection was given up. Those that come after it are
         // turned back soon and try again, instead of leaving one more waiting backend behind at each deadline.
-        options.database.setUp = ["SET lock_timeout = '2s'"]
+        options.database.setUp = ["SET lock_timeout = '2s'", SchemaCheck.setUp]
 
         let loop = EventLoop()
         let status = WorkerStatus()

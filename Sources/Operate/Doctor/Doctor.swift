@@ -94,7 +94,14 @@ public struct Doctor {
 
     private func hasSchema(_ connection: PostgresConnection, _ report: inout DoctorReport) throws(OperateError) -> Bool {
         do throws(OperateError) {
-            let remaining = try MigrationPlan.remaining(applied: try SchemaMigrator(connection: connection).applied(), known: Migration.all)
+            let applied = try SchemaMigrator(connection: connection).applied()
+            let remaining = try MigrationPlan.remaining(applied: Array(applied.prefix(Migration.all.count)), known: Migration.all)
+            if let newest = applied.dropFirst(Migration.all.count).last {
+                report.warn(
+                    "ledger.schema", seen: "the schema is newer than this build: it has migration \(newest.number) (\(newest.name))",
+                    risk: "workers and gateways of this build work on it, and know nothing of what is new", mend: "the newer build")
+                return true
+            }
             report.judge(
                 "ledger.schema", remaining.isEmpty,
                 seen: remaining.isEmpty ? "the schema is this build's" : "\(remaining.count) migrations are not applied",
