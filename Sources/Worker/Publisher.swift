@@ -20,7 +20,8 @@ final class Publisher {
         /// Bodies of accounts that somebody reads: Redis has their floors, and nothing waits for these.
         case bodies
         case emptying
-        case lease(LeaseKey)
+        /// A renewal, and how many Redis had confirmed as it was sent.
+        case lease(LeaseKey, confirmed: Int64)
     }
 
     /// A partition as one of its owners has it.
@@ -171,16 +172,19 @@ final class Publisher {
             CacheKey.appendLease(ofPartition: partition, to: &key)
             let confirmed = leases[lease] ?? 0
             RedisFunctions.encodeRenew(lease: key.span, epoch: epoch, confirmed: confirmed, into: &command)
-            _ = send(.lease(lease), batch: -1)
+            _ = send(.lease(lease, confirmed: confirmed), batch: -1)
         }
     }
 
-    private func renewed(_ lease: LeaseKey, _ answer: Int64) {
+    private func renewed(_ lease: LeaseKey, confirmed: Int64, _ answer: Int64) {
         switch LeaseRefusal(rawValue: answer) {
         // The first: there was no lease, so Redis was emptied, and holds nothing old. A worker that took that for a lapse of Redis's memory
         // would empty it again, and with it the leases of other workers, which would do the same.
         case nil: leases[lease] = answer == 1 ? 1 : max(leases[lease] ?? 0, answer)
         case .superseded: Log.info("a lease is another worker's", .integer("partition", lease.partition))
+        // Sent before the answer to one before it, which came to an emptied Redis and counts from one again, or was why it is emptied:
+        // what this one knows of was confirmed before that.
+        case .forgotten where confirmed > leases[lease] ?? 0: break
         case .forgotten: distrust("redis came back with what it held earlier: it is emptied", lease)
         case .otherLine: distrust("redis is of before the database was promoted or restored: it is emptied", lease)
         }
@@ -305,7 +309,7 @@ final class Publisher {
             done(batch)
         case .other(let batch): done(batch)
         case .bodies: break
-        case .lease(let lease): if let number { renewed(lease, number) }
+        case .lease(let lease, let confirmed): if let number { renewed(lease, confirmed: confirmed, number) }
         case .emptying:
             if worked {
                 mustEmpty = false

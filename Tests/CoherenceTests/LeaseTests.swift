@@ -234,6 +234,9 @@ import Testing
             let now = try client.call("GET", "l:0").text ?? ""
             #expect(try client.call("SET", "l:0", now.replacingCount(with: 2)).text == "OK")
             #expect(try client.renew(confirmed: 3) == LeaseRefusal.forgotten.rawValue)
+            // Emptied, and two renewals were under way: the second knows of what the first has not told yet.
+            #expect(try client.call("FLUSHDB").text == "OK")
+            #expect(try [client.renew(confirmed: 3), client.renew(confirmed: 3)] == [1, LeaseRefusal.forgotten.rawValue])
         }
     }
 }

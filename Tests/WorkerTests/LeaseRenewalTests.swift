@@ -91,6 +91,43 @@ import Testing
         }
     }
 
+    /// Round trips above the 200 ms between renewals: the second is sent before the first is answered.
+    @Test func `two renewals under way when another worker empties Redis do not empty it again`() throws {
+        let server = try ScriptedRedis(loop: loop)
+        var seen: [String] = []
+        var count: Int64 = 0
+        server.answer = { command in
+            guard command.contains(RedisFunctions.name("renew")) else {
+                seen.append(command[0])
+                if command[0] == "FLUSHDB" { count = 0 }
+                return "+OK\r\n"
+            }
+            if count > 0, count < Int64(command[6]) ?? 0 { return ":-2\r\n" }
+            count += 1
+            return ":\(count)\r\n"
+        }
+        withPublisher(server) { publisher in
+            func renewTwice() {
+                for _ in 0..<2 { publisher.renewLeases([(partition: 4, epoch: 9)]) }
+                run(milliseconds: 20)
+            }
+            renewTwice()
+            renewTwice()
+            #expect(count == 4 && seen.isEmpty)
+            count = 0
+            renewTwice()
+            #expect(count == 1 && seen.isEmpty)
+            renewTwice()
+            #expect(count == 3 && seen.isEmpty)
+            // A lapse of Redis's memory is still one, and is emptied once for both.
+            count = 2
+            renewTwice()
+            #expect(count == 0 && seen == ["FLUSHDB"])
+            renewTwice()
+            #expect(count == 2 && seen == ["FLUSHDB"])
+        }
+    }
+
     @Test func `a Redis that has told in another line of the ledger's history is emptied`() throws {
         let server = try ScriptedRedis(loop: loop)
         var seen: [String] = []
