@@ -119,7 +119,7 @@ let package = Package(
                 .embedInCode("SQL/001-ledger.sql"), .embedInCode("SQL/002-log-adoption.sql"), .embedInCode("SQL/003-life-cycle.sql"),
                 .embedInCode("SQL/004-dead-letter-replay.sql"), .embedInCode("SQL/005-events.sql"),
                 .embedInCode("SQL/006-key-scopes.sql"), .embedInCode("SQL/007-batches.sql"), .embedInCode("SQL/008-trace.sql"),
-                .embedInCode("Lua/sluice.lua"),
+                .embedInCode("SQL/009-line.sql"), .embedInCode("Lua/sluice.lua"),
             ],
             swiftSettings: strict),
 

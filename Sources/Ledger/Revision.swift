@@ -2,8 +2,8 @@
 /// commits and decides them anew.
 ///
 /// The low bits count the account's changes without a gap. Above them stands the line of the ledger's history in which the state came
-/// to be: a ledger that is restored to an earlier time, or promoted from a standby, goes on in a new line, with numbers above all that
-/// were told before, whatever of it was lost.
+/// to be: a ledger that is restored to an earlier time, promoted from a standby or copied elsewhere goes on in a new line, with
+/// numbers above all that were told before, whatever of it was lost.
 public enum Revision {
     /// Changes of one account before its count reaches into the line: ten thousand a second for three years.
     public static let countBits: Int64 = 40

@@ -21,5 +21,6 @@ public struct Migration: Sendable {
         Migration(number: 6, name: "key-scopes", sql: String(decoding: PackageResources._06_key_scopes_sql, as: UTF8.self)),
         Migration(number: 7, name: "batches", sql: String(decoding: PackageResources._07_batches_sql, as: UTF8.self)),
         Migration(number: 8, name: "trace", sql: String(decoding: PackageResources._08_trace_sql, as: UTF8.self)),
+        Migration(number: 9, name: "line", sql: String(decoding: PackageResources._09_line_sql, as: UTF8.self)),
     ]
 }

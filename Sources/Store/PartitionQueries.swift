@@ -16,7 +16,7 @@ public struct PartitionGrant: Equatable, Sendable {
     public let logIncarnation: String
     /// No later decision of the partition may carry an earlier time.
     public let lastDecidedAt: Timestamp
-    /// The line of the ledger's history that it goes on in (`Revision`): how often the database was promoted or restored.
+    /// The line of the ledger's history that it goes on in (`Revision`, `009-line.sql`).
     public let line: Int64
 
     /// Who vouches for what is in Redis: rises with every owner, and with every line above all owners of the lines before, of whom a
@@ -188,10 +188,6 @@ public enum PartitionQueries {
         WHERE o.topic = $1::text AND o.partition = k.partition AND o.epoch = k.epoch
         """)
 
-    // The timeline, which is 1 at first, stands in front in the names of WAL files. A promotion begins another one, be it of a standby or
-    // of a backup that was rolled forward.
-    private static let lineNow = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint - 1"
-
     // Rows are locked in the order of their numbers, so that two workers that take several over cannot deadlock.
     private static let acquireStatement = Statement(
         "partition_acquire",
@@ -203,13 +199,13 @@ public enum PartitionQueries {
         SET epoch = o.epoch + 1, owner = $3::text, log_incarnation = coalesce(o.log_incarnation, $4::text)
         FROM mine WHERE o.topic = mine.topic AND o.partition = mine.partition
         RETURNING o.partition, o.next_offset, o.published_offset, o.relayed_offset, o.epoch, o.log_incarnation, o.last_decided_at,
-            \(lineNow)
+            sluice.line_now()
         """)
 
     private static let placesStatement = Statement(
         "partition_places",
         """
-        SELECT partition, next_offset, epoch, \(lineNow) FROM sluice.kafka_offset
+        SELECT partition, next_offset, epoch, sluice.line_now() FROM sluice.kafka_offset
         WHERE topic = $1::text AND partition = ANY($2::integer[])
         """)
 

@@ -60,6 +60,8 @@ final class Publisher {
     private var debtInFlight = 0
     /// How often each lease was renewed, as far as Redis has confirmed it.
     private var leases: [LeaseKey: Int64] = [:]
+    /// Partitions whose lease Redis refuses, because it knows of a later owner: another worker, or one that the ledger has lost.
+    private(set) var refusedLeases: Set<Int32> = []
     /// Redis answered an error to what is owed: the next try is the timer's.
     private var isHeldOff = false
     private var holdOffMilliseconds = holdOffFirstMilliseconds
@@ -161,6 +163,7 @@ final class Publisher {
     ///
     /// Not said while something is owed. What is on its way stands before this in the same pipeline, so Redis has it first.
     func renewLeases(_ owned: [(partition: Int32, epoch: Int64)]) {
+        refusedLeases.formIntersection(owned.map(\.partition))
         guard isReady, !hasDebt else { return }
         if leases.count > 2 * owned.count {
             let held = Set(owned.map { LeaseKey(partition: $0.partition, epoch: $0.epoch) })
@@ -180,10 +183,13 @@ final class Publisher {
         switch LeaseRefusal(rawValue: answer) {
         // The first: there was no lease, so Redis was emptied, and holds nothing old. A worker that took that for a lapse of Redis's memory
         // would empty it again, and with it the leases of other workers, which would do the same.
-        case nil: leases[lease] = answer == 1 ? 1 : max(leases[lease] ?? 0, answer)
-        case .superseded: Log.info("a lease is another worker's", .integer("partition", lease.partition))
-        // Sent before the answer to one before it, which came to an emptied Redis and counts from one again, or was why it is emptied:
-        // what this one knows of was confirmed before that.
+        case nil:
+            leases[lease] = answer == 1 ? 1 : max(leases[lease] ?? 0, answer)
+            refusedLeases.remove(lease.partition)
+        case .superseded:
+            guard refusedLeases.insert(lease.partition).inserted else { return }
+            Log.warning("redis knows of a later owner: the lease is refused", .integer("partition", lease.partition))
+        // Sent before the answer to one before it came, which found Redis emptied or had it emptied: it counts from before that.
         case .forgotten where confirmed > leases[lease] ?? 0: break
         case .forgotten: distrust("redis came back with what it held earlier: it is emptied", lease)
         case .otherLine: distrust("redis is of before the database was promoted or restored: it is emptied", lease)

@@ -191,7 +191,9 @@ final class WorkerLoop {
         for notice in machine.takeNotices() {
             switch notice {
             case .start(let partition, let offset):
-                Log.info("partition taken over", .integer("partition", partition), .integer("offset", offset))
+                Log.info(
+                    "partition taken over", .integer("partition", partition), .integer("offset", offset),
+                    .integer("line", machine.partitions[partition]?.grant.line ?? 0))
                 consumer?.start(partition: partition, offset: offset)
                 if isPaused { consumer?.pause(partition: partition) }
             case .stopped(let partition, let reason):
@@ -305,7 +307,7 @@ final class WorkerLoop {
         }
         let snapshot = WorkerStatus.Snapshot(
             problems: problems, partitions: machine.partitions.count, queuedRecords: machine.queuedRecords,
-            accountsKnown: book.accountsKnown, owedAccounts: publisher.owedAccounts,
+            accountsKnown: book.accountsKnown, owedAccounts: publisher.owedAccounts, refusedLeases: publisher.refusedLeases.count,
             unrelayedEvents: relay?.unrelayedEvents ?? 0, lagRecords: lag)
         status.snapshot.withLock { $0 = snapshot }
     }

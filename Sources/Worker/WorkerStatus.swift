@@ -9,6 +9,7 @@ final class WorkerStatus: Sendable {
         var queuedRecords = 0
         var accountsKnown = 0
         var owedAccounts = 0
+        var refusedLeases = 0
         /// Events that are not known to be in their topic.
         var unrelayedEvents = 0
         /// Records in the log behind the last one applied, all partitions.
@@ -63,6 +64,9 @@ final class WorkerStatus: Sendable {
         page.gauge("sluice_worker_accounts_known", help: "Accounts kept in memory.") { Int64(self.snapshot.withLock { $0.accountsKnown }) }
         page.gauge("sluice_worker_owed_accounts", help: "Accounts whose latest value Redis does not have.") {
             Int64(self.snapshot.withLock { $0.owedAccounts })
+        }
+        page.gauge("sluice_worker_leases_refused", help: "Partitions whose lease Redis refuses, as it knows of a later owner.") {
+            Int64(self.snapshot.withLock { $0.refusedLeases })
         }
         page.gauge("sluice_worker_unrelayed_events", help: "Events that are not known to be in their topic.") {
             Int64(self.snapshot.withLock { $0.unrelayedEvents })

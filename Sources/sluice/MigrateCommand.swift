@@ -28,6 +28,13 @@ struct MigrateCommand: ParsableCommand {
                 + "log, then this against the new one.", valueName: "audit.json"))
     var adoptLog: String?
 
+    @Flag(
+        help: ArgumentHelp(
+            "Go on in a new line of revisions: a volume snapshot or another copy of the database's files was put back.",
+            discussion: "Stop the workers before. Promotions, restores to a point in time, pg_dump and pg_upgrade are found out without it."
+        ))
+    var newLine = false
+
     @Option(help: ArgumentHelp("How long to wait for the database and the brokers.", valueName: "seconds"))
     var wait = 30
 
@@ -47,6 +54,7 @@ struct MigrateCommand: ParsableCommand {
         migrator.replication = replication
         migrator.waitSeconds = wait
         migrator.workerRole = workerRole
+        migrator.beginsNewLine = newLine
         try reporting { () throws(OperateError) in
             if let adoptLog { migrator.adoption = try AuditReport.read(path: adoptLog) }
             try migrator.run { say($0) }

@@ -12,7 +12,7 @@ final class RunningRoles {
     let broker: Broker
     let redis: RedisServer
     private let folder: String
-    private var processes: [ExecutableProcess] = []
+    private var processes: [String: ExecutableProcess] = [:]
 
     init() throws {
         broker = try Broker()
@@ -22,12 +22,12 @@ final class RunningRoles {
     }
 
     deinit {
-        for process in processes { process.kill() }
+        for process in processes.values { process.kill() }
         redis.stop()
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    private var kafka: KafkaConfiguration { KafkaConfiguration(bootstrapServers: broker.bootstrapServers) }
+    var kafka: KafkaConfiguration { KafkaConfiguration(bootstrapServers: broker.bootstrapServers) }
 
     /// The topics, with one partition.
     func makeTopics() throws { _ = try TopicSetup(kafka: kafka, partitions: 1, replication: nil, say: { _ in }).run() }
@@ -44,15 +44,21 @@ final class RunningRoles {
             database,
             "--admin", "unix:\(folder)/\(role)",
         ]
-        processes.append(try ExecutableProcess(options + (role == "gateway" ? ["--listen-unix", "\(folder)/listen"] : []) + more))
+        processes[role] = try ExecutableProcess(options + (role == "gateway" ? ["--listen-unix", "\(folder)/listen"] : []) + more)
     }
 
+    /// kill -9.
+    func kill(_ role: String) { processes.removeValue(forKey: role)?.kill() }
+
     /// What `/readyz` says; empty while nobody listens.
-    func readiness(_ role: String) throws -> String {
+    func readiness(_ role: String) throws -> String { try page("readyz", of: role) }
+
+    /// A page of the admin listener.
+    func page(_ path: String, of role: String) throws -> String {
         let curl = Process()
         let output = Pipe()
         curl.executableURL = URL(fileURLWithPath: "/usr/bin/curl")
-        curl.arguments = ["-s", "--max-time", "2", "--unix-socket", "\(folder)/\(role)", "http://\(role)/readyz"]
+        curl.arguments = ["-s", "--max-time", "2", "--unix-socket", "\(folder)/\(role)", "http://\(role)/\(path)"]
         curl.standardOutput = output
         try curl.run()
         let text = output.fileHandleForReading.readDataToEndOfFile()

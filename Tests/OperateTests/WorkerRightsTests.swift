@@ -9,7 +9,8 @@ import Testing
 /// What the worker's role may do after `sluice migrate`, whatever it might before.
 @Suite(.serialized) struct WorkerRightsTests {
     private static let tables = [
-        "account", "api_key", "dead_letter", "kafka_offset", "key_conflict", "log_adoption", "movement", "operation", "payment",
+        "account", "api_key", "dead_letter", "kafka_offset", "key_conflict", "ledger_line", "log_adoption", "movement", "operation",
+        "payment",
         "schema_migration", "tenant",
     ]
 
@@ -34,7 +35,7 @@ import Testing
             "SELECT relname FROM pg_class WHERE relnamespace = 'sluice'::regnamespace AND relkind = 'r' ORDER BY 1")
         #expect((0..<all.count).map { all.text($0, 0) } == Self.tables, "a table that was added needs its place here and in WorkerRights")
         #expect(try may("SELECT") == Self.tables.filter { $0 != "api_key" })
-        #expect(try may("INSERT") == ["account", "dead_letter", "key_conflict", "movement", "operation", "payment"])
+        #expect(try may("INSERT") == ["account", "dead_letter", "key_conflict", "ledger_line", "movement", "operation", "payment"])
         #expect(try may("UPDATE") == ["account", "kafka_offset", "payment"])
         for right in ["DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] { #expect(try may(right) == [], "\(right)") }
 
@@ -46,6 +47,7 @@ import Testing
         ] {
             #expect { try connection.run(statement) } throws: { "\($0)".contains("permission denied") }
         }
+        #expect(try connection.query("SELECT sluice.line_now(true) > sluice.line_now() - 1").bool(0, 0))
         try connection.run("SELECT nextval('sluice.account_number'); RESET ROLE")
     }
 }

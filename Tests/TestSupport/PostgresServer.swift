@@ -94,6 +94,14 @@ final class TestServer: Sendable {
         keeper.process.waitUntilExit()
     }
 
+    /// Copies one of its databases into a new one of a server, by `pg_dump`.
+    func copy(_ database: String, to target: TestServer, as name: String) throws {
+        let (from, to) = ("-h \(folder) -p \(port) -U postgres", "-h \(target.folder) -p \(target.port) -U postgres")
+        try Self.shell(
+            "set -o pipefail; createdb \(to) \(name) && pg_dump \(from) \(database) | psql -X -q -v ON_ERROR_STOP=1 \(to) \(name) >/dev/null"
+        )
+    }
+
     /// Freezes the server and all its processes: connections stay open and nothing answers.
     func freeze() throws { try Self.shell("cd \(folder) && \(Self.listProcesses) >server.pids && kill -STOP $(cat server.pids)") }
 

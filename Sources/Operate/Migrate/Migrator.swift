@@ -12,6 +12,8 @@ public struct Migrator {
     public var replication: Int16?
     /// The role that workers connect as, which is given its rights; nothing is done when there is none.
     public var workerRole = "sluice_worker"
+    /// Whether the ledger goes on in a new line of its history, because it was put back by a copy of its files.
+    public var beginsNewLine = false
     /// The report of an audit of the old log, to move on from it to the one that the brokers have now.
     public var adoption: AuditReport?
     /// How long servers that are not there yet are waited for.
@@ -35,6 +37,11 @@ public struct Migrator {
         let rights = WorkerRights(role: workerRole)
         if try withPostgres({ () throws(PostgresError) in try rights.grant(on: connection) }), !applied.isEmpty {
             say("role \(workerRole): has a worker's rights")
+        }
+
+        if beginsNewLine {
+            let line = try withPostgres { () throws(PostgresError) in try connection.query("SELECT sluice.line_now(true)").int64(0, 0) }
+            say("line \(line) of the ledger's history: begun")
         }
 
         let setup = TopicSetup(kafka: kafka, partitions: partitions, replication: replication, say: say)

@@ -23,8 +23,8 @@ struct WorkerRights {
                 GRANT USAGE ON SCHEMA sluice TO \(name);
                 GRANT SELECT ON ALL TABLES IN SCHEMA sluice TO \(name);
                 REVOKE ALL ON sluice.api_key FROM \(name);
-                GRANT INSERT ON sluice.account, sluice.payment, sluice.movement, sluice.operation, sluice.key_conflict, sluice.dead_letter
-                    TO \(name);
+                GRANT INSERT ON sluice.account, sluice.payment, sluice.movement, sluice.operation, sluice.key_conflict, sluice.dead_letter,
+                    sluice.ledger_line TO \(name);
                 GRANT UPDATE ON sluice.account, sluice.payment, sluice.kafka_offset TO \(name);
                 GRANT USAGE ON SEQUENCE sluice.account_number TO \(name);
                 """)
