@@ -97,6 +97,11 @@ int sluice_socket_listen_tcp(const char *address, uint16_t port, int backlog, bo
     return descriptor;
 }
 
+int sluice_socket_bound_unsent(int listener, int bytes) {
+    // Those that are accepted have it from their listener.
+    return setsockopt(listener, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes) < 0 ? -errno : 0;
+}
+
 int sluice_socket_try_bind(const char *address, uint16_t port) {
     struct sockaddr_storage storage;
     socklen_t length = parse_address(address, port, &storage);

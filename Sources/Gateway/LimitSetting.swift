@@ -51,6 +51,9 @@ public struct LimitSetting: Sendable {
             "unread_bytes", \.connection.unwrittenBytesMax, 1...1 << 28,
             "answers that a client has not taken; beyond, its connection is closed"),
         .init(
+            "unsent_bytes", \.connection.unsentBytesMax, 4_096...1 << 30,
+            "answers that the kernel takes for a client whose window is full; beyond, they are unread"),
+        .init(
             "buffered_bytes", \.bufferedBytesMax, 1 << 16...1 << 40,
             "unfinished requests and unread answers of the process; beyond, the oldest are closed"),
         .init("commands", \.commandsMax, count, "commands under way, of a thread; beyond 503"),

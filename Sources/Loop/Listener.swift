@@ -60,9 +60,11 @@ public final class Listener {
 
     /// - Parameters:
     ///   - reusePort: SO_REUSEPORT, so that each thread has a listener of its own on one TCP port.
+    ///   - unsentBytesMax: what the kernel takes for a TCP connection beyond what its peer's window has room for; else it is megabytes, of
+    ///     which the process sees nothing. A Unix socket has its own bound.
     ///   - onAccept: called on the loop with a connected non-blocking descriptor, which it then owns.
     public init(
-        loop: EventLoop, address: SocketAddress, reusePort: Bool = false, backlog: CInt = 4096,
+        loop: EventLoop, address: SocketAddress, reusePort: Bool = false, backlog: CInt = 4096, unsentBytesMax: Int? = nil,
         onAccept: @escaping (CInt) -> Void
     ) throws(SocketError) {
         // A second start would take the name away from whoever listens: its clients would find nobody, or us.
@@ -74,6 +76,13 @@ public final class Listener {
             }
         guard code >= 0 else { throw SocketError(address: address, code: -code) }
         descriptor = code
+        if case .tcp = address, let unsentBytesMax {
+            let code = sluice_socket_bound_unsent(code, CInt(unsentBytesMax))
+            if code < 0 {
+                Descriptors.close(descriptor)
+                throw SocketError(address: address, code: -code)
+            }
+        }
         if case .tcp(let host, 0) = address {
             self.address = .tcp(address: host, port: UInt16(sluice_socket_local_port(code)))
         } else {

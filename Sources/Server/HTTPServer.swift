@@ -59,9 +59,9 @@ public final class HTTPServer<Handler: RequestHandler> {
         self.counters = counters
         lent.reserveCapacity(limits.readBytesMax + 1)
         for address in addresses {
-            let listener = try Listener(loop: loop, address: address, reusePort: reusePort) { [unowned self] descriptor in
-                accept(descriptor)
-            }
+            let listener = try Listener(
+                loop: loop, address: address, reusePort: reusePort, unsentBytesMax: limits.connection.unsentBytesMax
+            ) { [unowned self] descriptor in accept(descriptor) }
             listeners.append(listener)
         }
         reference.server = self

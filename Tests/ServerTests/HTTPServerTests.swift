@@ -55,9 +55,13 @@ private final class Client {
     private var pieces: [[UInt8]]
     private var watch: DescriptorWatch?
 
-    init(_ loop: EventLoop, _ address: SocketAddress, _ pieces: [String]) throws {
+    /// - Parameter receiveBytes: what the kernel may hold for it; nil for as much as it likes.
+    init(_ loop: EventLoop, _ address: SocketAddress, _ pieces: [String], receiveBytes: CInt? = nil) throws {
         self.pieces = pieces.reversed().map { Array($0.utf8) }
         descriptor = try Descriptors.connect(to: address)
+        if var receiveBytes {
+            unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBytes, socklen_t(MemoryLayout<CInt>.size))
+        }
         watch = DescriptorWatch(loop: loop, descriptor: descriptor) { [unowned self] readiness in
             if readiness == .write {
                 guard let piece = self.pieces.popLast() else { return updateInterest() }
@@ -279,6 +283,24 @@ private final class Client {
         // The kernel takes some of the answers. With one that it did not take whole, the other requests stay in the kernel too.
         let counters = echo.server!.counters
         #expect((1...8).contains(counters.requests.value))
+        #expect(counters.open.value == 0 && counters.writeTimeouts.value == 1)
+    }
+
+    @Test func `answers that lie in the kernel's memory are bounded: a client that does not read them is seen soon`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.connection.writeMilliseconds = 200
+        limits.connection.request.bodyBytesMax = 50_000
+        limits.sweepMilliseconds = 10
+        let echo = try Echo(loop, limits: limits)
+        let request = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + String(repeating: "x", count: 50_000)
+        let client = try Client(loop, echo.server!.addresses[0], [], receiveBytes: 4_096)
+        client.isReading = false
+        client.send(String(repeating: request, count: 30))
+        for _ in 0..<200 where echo.server!.counters.closed.value == 0 { run(loop, milliseconds: 25) }
+        // Without the bound loopback takes more than two megabytes, and so all of them.
+        let counters = echo.server!.counters
+        #expect((2...8).contains(counters.requests.value))
         #expect(counters.open.value == 0 && counters.writeTimeouts.value == 1)
     }
 

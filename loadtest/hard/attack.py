@@ -27,7 +27,7 @@ FIRST = {
     "headers": f"GET /v1/accounts/a HTTP/1.1\r\n{head}X-Slow: ",
     "body": f"POST /v1/payments HTTP/1.1\r\n{head}Content-Type: application/json\r\nIdempotency-Key: attack-0001\r\n"
     f"Content-Length: {BODY_BYTES}\r\n\r\n" + " " * (BODY_BYTES // 2),
-    "read": f"GET /v1/accounts?limit=200 HTTP/1.1\r\n{head}\r\n" * 16,
+    "read": f"GET /v1/accounts/hard:1/transactions?limit=200 HTTP/1.1\r\n{head}\r\n" * 16,
     "idle": "",
     "churn": "",
 }[KIND].encode()

@@ -28,6 +28,9 @@ int sluice_clock_synchronised(int64_t *_Nonnull error_microseconds);
 /// A listening TCP socket, non-blocking, close-on-exec, SO_REUSEADDR, SO_REUSEPORT as asked.
 /// `address` is a numeric IPv4 or IPv6 address. Returns the descriptor or -errno.
 int sluice_socket_listen_tcp(const char *_Nonnull address, uint16_t port, int backlog, bool reuse_port);
+/// Bounds what the kernel takes for a connection of this listening TCP socket and has not sent yet (TCP_NOTSENT_LOWAT, tcp(7)): beyond it the
+/// socket is not writable. 0 or -errno.
+int sluice_socket_bound_unsent(int listener, int bytes);
 /// Whether a listening socket of its own could be bound there: 0, or -errno, -EADDRINUSE when somebody listens. Nothing stays bound.
 int sluice_socket_try_bind(const char *_Nonnull address, uint16_t port);
 /// A listening Unix socket at `path` (removed first when a socket stands there); mode is its permission.
