@@ -2,7 +2,8 @@
 ///
 /// Pure: no clock, no storage. The owner teaches it every account and every earlier decision that a batch depends on
 /// (`learn`), has each command decided (`decide`), and stores the `effects`, all or nothing. When storing fails, what
-/// the book knows may be wrong: it is thrown away and learned anew, or only what the batch touched is (`abandon`).
+/// the book knows may be wrong: it is thrown away and learned anew, or only what the batch touched is (`abandon`). The next batch may
+/// be decided before storage has answered: it goes with the one before it.
 ///
 /// A payment's id need not be looked up before: storage keeps ids unique and refuses a batch that repeats one, which is then
 /// abandoned, learned in full and decided again. What is remembered of earlier batches makes that rare.
@@ -119,7 +120,7 @@ public struct Book {
         }
     }
 
-    /// What the batch came to. Call `commit` once it is stored.
+    /// What the batch came to.
     ///
     /// Account commands and reused keys are not in it: their outcomes, as `decide` returned them, are stored beside it.
     public var effects: Effects {
@@ -138,28 +139,30 @@ public struct Book {
         return effects
     }
 
-    /// The batch is stored: what it changed is now what storage has. Costs as much as the batch changed, however many
-    /// accounts are known.
+    /// Ends the batch: what it changed is what storage will have once it is stored, and what the next batch starts from. Costs as much
+    /// as the batch changed, however many accounts are known.
     public mutating func commit() {
         for index in touched { table.settle(index) }
         for (id, fingerprint) in decided { recent.insert(id, fingerprint) }
-        endBatch()
-    }
-
-    /// The batch is not stored, and storage is as it was before it: what it changed or opened is forgotten, and learned anew for the
-    /// next try.
-    public mutating func abandon() {
-        // By their keys: a slot moves when another is given up.
-        for key in touched.map({ table.slots[$0].account.key }) { table.forget(key) }
-        endBatch()
-    }
-
-    private mutating func endBatch() {
         absent.removeAll(keepingCapacity: true)
         decided.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)
         payments.removeAll()
         movements.removeAll(keepingCapacity: true)
+    }
+
+    /// Storage has refused a batch that was ended, and is as it was before it: what the batch changed or opened is forgotten, and learned
+    /// anew for the next try, and its ids are free. Batches that were ended after it are abandoned with it.
+    ///
+    /// - Parameters:
+    ///   - effects: what the batch came to.
+    ///   - ids: of its commands.
+    /// - Precondition: no batch is under way.
+    public mutating func abandon(_ effects: Effects, ids: some Sequence<OperationID>) {
+        precondition(touched.isEmpty, "a batch is under way")
+        for account in effects.opened { table.forget(account.key) }
+        for change in effects.changed { table.forget(change.account.key) }
+        for id in ids { recent.remove(id) }
     }
 
     /// Forgets accounts, those used longest ago by preference, until at most `limit` are known. Its cost grows with the

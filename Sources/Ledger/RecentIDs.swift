@@ -13,6 +13,11 @@ struct RecentIDs {
 
     subscript(id: OperationID) -> Fingerprint? { young[id] ?? old[id] }
 
+    mutating func remove(_ id: OperationID) {
+        young[id] = nil
+        old[id] = nil
+    }
+
     mutating func insert(_ id: OperationID, _ fingerprint: Fingerprint) {
         guard generationMax > 0 else { return }
         if young.count >= generationMax {

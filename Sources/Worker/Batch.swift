@@ -26,6 +26,8 @@ struct Questions {
     /// Account numbers to reserve.
     var numbers = 0
 
+    var isEmpty: Bool { ids.isEmpty && accounts.isEmpty && payments.isEmpty && numbers == 0 }
+
     /// Whether the ids of payments are among them. Where they are not, the ledger's unique ids stand for the answer.
     let asksForPayments: Bool
 

@@ -54,6 +54,11 @@ struct LogRecord: Sendable {
         ]
     }
 
+    /// Of the command that it is; nil when it is none.
+    var id: OperationID? {
+        if case .command(let command) = content { command.envelope.id } else { nil }
+    }
+
     var isUnreadable: Bool {
         if case .unreadable = content { true } else { false }
     }

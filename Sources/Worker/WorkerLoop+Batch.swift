@@ -9,8 +9,7 @@ internal import Wire
 extension WorkerLoop {
     func process() {
         guard let batch = machine.batch else { return }
-        let start = loop.nowNanoseconds
-        batchStart = start
+        batchStart = loop.nowNanoseconds
         let questions = Questions(batch, knownTo: book, asksForPayments: batchesToLookUp > 0)
         var queries: [Query] = []
         if !questions.ids.isEmpty { queries.append(LearnQueries.priorDecisions(of: questions.ids)) }
@@ -20,7 +19,7 @@ extension WorkerLoop {
             queries.append(LearnQueries.payments(questions.payments))
             queries.append(LearnQueries.accounts(ofPayments: questions.payments))
         }
-        guard !queries.isEmpty else { return decide(batch, questions, Answers(), start) }
+        guard !queries.isEmpty else { return decide(batch, questions, Answers()) }
         ask(queries) { [unowned self] rows in
             var answers = Answers()
             var rows = rows.makeIterator()
@@ -36,36 +35,99 @@ extension WorkerLoop {
             FailPoint.learned.hit()
             // The partitions may have been revoked meanwhile: what is not decided is not lost, its next owner reads it.
             guard machine.phase == .processing, !isRevoking else { return machine.abandoned() }
-            decide(batch, questions, answers, start)
+            decide(batch, questions, answers)
         }
     }
 
-    private func decide(_ batch: Batch, _ questions: Questions, _ answers: Answers, _ start: UInt64) {
+    /// Sends another batch behind the one that PostgreSQL works on, where everything it depends on is known here: PostgreSQL then goes
+    /// from one to the next without a pause.
+    func follow() {
+        guard let batch = machine.following else { return }
+        let questions = Questions(batch, knownTo: book, asksForPayments: batchesToLookUp > 0)
+        guard !isStopping, questions.isEmpty else { return machine.withdrawFollowing() }
+        // In front of it: the answer then comes while it is stored, and what comes after it is decided meanwhile. It changes none of these
+        // accounts, as it knows its own.
+        decide(batch, questions, Answers()) { [unowned self] in learnAhead() }
+    }
+
+    private func decide(_ batch: Batch, _ questions: Questions, _ answers: Answers, beforeSending: () -> Void = {}) {
         if questions.asksForPayments {
             batchesToLookUp = answers.priorDecisions.isEmpty ? batchesToLookUp - 1 : options.limits.lookedUpBatches
         }
         let clock = Timestamp(microseconds: Clock.wallMicroseconds)
         var decision = Decision.decide(
             batch, with: &book, answers: answers, questions: questions, clock: clock,
-            lastDecidedAt: { [machine] in machine.partitions[$0]?.lastDecidedAt ?? clock }, logIncarnation: machine.logIncarnation)
+            lastDecidedAt: { [machine] in machine.lastDecidedAt($0) ?? clock }, logIncarnation: machine.logIncarnation)
         decision.stored.advances = machine.advances(decidedAt: clock)
-        let decided = decision
+        // The next batch starts from what this one comes to. Should it fail, what both touched is forgotten.
+        book.commit()
         FailPoint.decided.hit()
         failTimer = FailPoint.sent.afterTurn(loop)
-        ask(
-            decided.stored.queries, refused: { [unowned self] in isRepeat($0, decided) },
-            answered: { [unowned self] _ in stored(batch, decided, start) })
+        beforeSending()
+        store(batch, decision)
+        // What is forgotten now is asked for behind this batch.
+        book.shrink(to: options.limits.accountsKnownMax)
         learnAhead()
     }
 
-    /// Asks for accounts of the records that come next while this batch is stored: the next one then needs no round trip of its own, in
-    /// which PostgreSQL would have nothing to do.
+    private func store(_ batch: Batch, _ decision: Decision) {
+        let isFollowing = machine.following != nil
+        let isSent =
+            database?.execute(decision.stored.queries) { [unowned self] result in
+                ended(batch, decision, result)
+                finishRevocationIfDue()
+                pump()
+            } ?? false
+        if isSent {
+            if isFollowing { status.batchesFollowing.add() }
+            return machine.sent(decision.stored.advances)
+        }
+        abandon(batch, decision)
+        // The connection is lost, which the batch before it will be told.
+        if isFollowing { machine.withdrawFollowing() } else { failed(.notReady) }
+    }
+
+    /// PostgreSQL has answered a batch. What follows from a failure waits until the batch behind it is answered as well, which PostgreSQL
+    /// refuses then: its partitions are not where it expects them.
+    private func ended(_ batch: Batch, _ decision: Decision, _ result: Result<[Rows], PostgresError>) {
+        if let first = failedFirst {
+            failedFirst = nil
+            abandon(batch, decision)
+            machine.withdrawFollowing()
+            // Stored after all, where it shares no partition with the other: where each stands is asked then.
+            let isStored = if case .success = result { true } else { false }
+            return failed(first.batch, first.decision, first.error, mayDecideAgain: !isStored)
+        }
+        switch result {
+        case .success: stored(batch, decision)
+        case .failure(let error) where machine.following != nil: failedFirst = FailedBatch(batch: batch, decision: decision, error: error)
+        case .failure(let error): failed(batch, decision, error, mayDecideAgain: true)
+        }
+    }
+
+    private func failed(_ batch: Batch, _ decision: Decision, _ error: PostgresError, mayDecideAgain: Bool) {
+        abandon(batch, decision)
+        guard mayDecideAgain, !decision.stored.isNewKnown, StoredBatch.isRefusalOfOldIDs(error) else { return failed(error) }
+        // Ids of the batch were decided before, and nobody had asked: it is decided again, and now it is asked.
+        status.batchesDecidedAgain.add()
+        batchesToLookUp = options.limits.lookedUpBatches
+        machine.abandoned()
+    }
+
+    private func abandon(_ batch: Batch, _ decision: Decision) {
+        book.abandon(decision.stored.effects, ids: batch.records.lazy.compactMap(\.id))
+    }
+
+    /// Asks for accounts of the next two batches while one is stored: they then need no round trip of their own, in which PostgreSQL would
+    /// have nothing to do.
     private func learnAhead() {
-        let keys = Questions.accounts(of: machine.upcoming, unknownTo: book)
-        guard !keys.isEmpty, let database else { return }
+        guard !isLearningAhead, let database else { return }
+        let keys = Questions.accounts(of: machine.lookAhead(), unknownTo: book)
+        guard !keys.isEmpty else { return }
         let number = bookNumber
         isLearningAhead = database.execute([LearnQueries.accounts(keys)]) { [unowned self] result in
             isLearningAhead = false
+            machine.learned()
             if case .success(let rows) = result, number == bookNumber {
                 for account in (0..<rows[0].count).map({ AccountColumns.account(rows[0], $0) }) where !book.knows(account.key) {
                     book.learn(account)
@@ -75,25 +137,15 @@ extension WorkerLoop {
         }
     }
 
-    /// Ids of the batch were decided before, and nobody had asked: it is decided again, and now it is asked.
-    private func isRepeat(_ error: PostgresError, _ decision: Decision) -> Bool {
-        guard !decision.stored.isNewKnown, StoredBatch.isRefusalOfOldIDs(error) else { return false }
-        status.batchesDecidedAgain.add()
-        book.abandon()
-        batchesToLookUp = options.limits.lookedUpBatches
-        machine.abandoned()
-        return true
-    }
-
-    private func stored(_ batch: Batch, _ decision: Decision, _ start: UInt64) {
+    private func stored(_ batch: Batch, _ decision: Decision) {
         FailPoint.committed.hit()
-        book.commit()
-        book.shrink(to: options.limits.accountsKnownMax)
         machine.stored(decision.stored.advances)
-        count(decision, start)
+        count(decision)
+        // Of the batch behind it: PostgreSQL has begun it just now.
+        batchStart = loop.nowNanoseconds
         // The next batch is sent before this one is told of: PostgreSQL stores it meanwhile. Where its accounts are still on their way,
         // PostgreSQL is busy, and nobody is left waiting for it.
-        if !isLearningAhead { pump() }
+        pump()
         tell(batch, decision)
     }
 
@@ -139,9 +191,9 @@ extension WorkerLoop {
         }
     }
 
-    private func count(_ decision: Decision, _ start: UInt64) {
+    private func count(_ decision: Decision) {
         status.batches.add()
-        status.batchDuration.record(microseconds: (loop.nowNanoseconds - start) / 1_000)
+        status.batchDuration.record(microseconds: (loop.nowNanoseconds - batchStart) / 1_000)
         status.settled.add(UInt64(decision.settledCount))
         status.declined.add(UInt64(decision.declinedCount))
         status.accountsOpened.add(UInt64(decision.stored.effects.opened.count))

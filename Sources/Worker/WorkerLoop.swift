@@ -7,6 +7,13 @@ internal import Synchronization
 internal import Telemetry
 internal import Wire
 
+/// A batch that was decided, and that PostgreSQL did not store as far as is known.
+struct FailedBatch {
+    let batch: Batch
+    let decision: Decision
+    let error: PostgresError
+}
+
 /// Carries out what `WorkerMachine` decides: one consumer, one database session, one publisher, on one loop.
 final class WorkerLoop {
     let loop: EventLoop
@@ -37,11 +44,13 @@ final class WorkerLoop {
     private var jitter = SystemRandomNumberGenerator()
     /// When the batch under way was begun.
     var batchStart: UInt64 = 0
+    /// The batch under way that failed, while the one that was sent behind it is not answered.
+    var failedFirst: FailedBatch?
     /// A batch that takes longer is a reason not to be ready.
     private static let batchSlowNanoseconds: UInt64 = 2_000_000_000
     private var isPaused = false
     private(set) var isRevoking = false
-    private var isStopping = false
+    private(set) var isStopping = false
     private var unassignedReason: String? = "no partitions are assigned yet"
     private var logProblem: String?
 
@@ -176,7 +185,8 @@ final class WorkerLoop {
 
     func pump() {
         carryOutNotices()
-        while !isLearningAhead, !isStopping || machine.phase != .idle {
+        // While accounts are on their way a batch may follow that needs none of them; what asks by itself waits for them.
+        while !isLearningAhead || machine.phase == .processing, !isRevoking, !isStopping || machine.phase != .idle {
             guard let action = machine.next() else { break }
             perform(action)
             carryOutNotices()
@@ -225,6 +235,9 @@ final class WorkerLoop {
         case .process:
             gather()
             process()
+        case .follow:
+            gather()
+            follow()
         case .republish: republish()
         case .wait(let milliseconds): retryTimer?.arm(afterMilliseconds: milliseconds)
         }
@@ -244,14 +257,13 @@ final class WorkerLoop {
         bookNumber += 1
     }
 
-    /// Runs queries; a failure goes to the machine, unless `refused` deals with it, an answer to the handler, and then the next thing is
-    /// done.
-    func ask(_ queries: [Query], refused: @escaping (PostgresError) -> Bool = { _ in false }, answered: @escaping ([Rows]) -> Void) {
+    /// Runs queries; a failure goes to the machine, an answer to the handler, and then the next thing is done.
+    func ask(_ queries: [Query], answered: @escaping ([Rows]) -> Void) {
         let isSent =
             database?.execute(queries) { [unowned self] result in
                 switch result {
                 case .success(let rows): answered(rows)
-                case .failure(let error): if !refused(error) { failed(error) }
+                case .failure(let error): failed(error)
                 }
                 finishRevocationIfDue()
                 pump()

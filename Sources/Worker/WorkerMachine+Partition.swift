@@ -9,19 +9,25 @@ extension WorkerMachine {
         }
     }
 
-    /// What the next batch is likely to be made of.
+    /// What the next batch is made of where nothing speaks against it.
     var upcoming: ArraySlice<LogRecord> { queue[head...].prefix(batchLimit) }
 
-    /// The advances that the batch under way stores with it.
-    func advances(decidedAt clock: Timestamp) -> [OffsetAdvance] {
-        guard let batch else { return [] }
-        return batch.reach.sorted { $0.key < $1.key }.compactMap { number, next in
-            guard let partition = partitions[number] else { return nil }
-            return OffsetAdvance(
-                partition: number, epoch: partition.grant.epoch, expectedOffset: partition.next, nextOffset: next,
-                publishedOffset: min(partition.published, next), relayedOffset: min(partition.relayed, next),
-                lastDecidedAt: max(clock, partition.lastDecidedAt))
-        }
+    /// Counts unreadable records; true when there were too many and the partition was stopped.
+    mutating func notePoison(_ record: LogRecord, _ number: Int32) -> Bool {
+        guard
+            partitions[number]?.poison.note(isUnreadable: record.isUnreadable, at: record.position.offset, window: limits.poisonWindow)
+                == true, record.isUnreadable
+        else { return false }
+        stopIfPoisoned(record.position)
+        return partitions[number]?.stopReason != nil
+    }
+
+    mutating func stopIfPoisoned(_ position: LogPosition) {
+        guard let poison = partitions[position.partition]?.poison, poison.unreadable > limits.poisonMax else { return }
+        stop(
+            position.partition,
+            "more than \(limits.poisonMax) of the last \(limits.poisonWindow) records are unreadable, at offset \(position.offset): this is a bad deploy, not bad data"
+        )
     }
 
     /// Everything below these offsets has its event in the topic.

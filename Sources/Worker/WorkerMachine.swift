@@ -4,7 +4,8 @@ internal import Store
 /// Decides what the worker does next: which partitions to take, which records form a batch, what a failure means.
 ///
 /// Pure: events in, one action out at a time, no clock and no I/O. One thing is under way with the database at any time
-/// (`Phase`), so that whatever happens to it there is one place to say what follows.
+/// (`Phase`), so that whatever happens to it there is one place to say what follows. Only behind a batch that was sent another one may
+/// be sent (`WorkerMachine+Following`).
 struct WorkerMachine {
     let limits: WorkerLimits
     /// The log that is being read; set by the first assignment.
@@ -16,11 +17,19 @@ struct WorkerMachine {
     var notices: [Notice] = []
     /// The batch that is under way; nil unless processing, republishing, checking or waiting to check.
     private(set) var batch: Batch?
-    private var toAcquire: [Int32] = []
+    /// The batch that was sent behind the one under way, which is not stored yet; nil unless processing.
+    var following: Batch?
+    /// Whether another batch may be sent behind the one under way: that one was sent.
+    var mayFollow = false
+    /// How far the batches that were sent and are not stored move their partitions.
+    var sent: [Int32: OffsetAdvance] = [:]
+    private(set) var toAcquire: [Int32] = []
     /// The connection is a new one, perhaps to a server that was promoted meanwhile: where the partitions stand is asked first.
     private var isCheckDue = false
-    private(set) var queue: [LogRecord] = []
-    private(set) var head = 0
+    var queue: [LogRecord] = []
+    var head = 0
+    /// Records of the queue below it were looked at for what they need.
+    var looked = 0
     private(set) var batchLimit: Int
     private var failures = 0
     /// Why the database cannot be used now, for readiness; nil when it can.
@@ -76,14 +85,17 @@ struct WorkerMachine {
     mutating func revoked(_ revoked: [Int32]) {
         let gone = Set(revoked)
         toAcquire.removeAll { gone.contains($0) }
-        for partition in gone { partitions[partition] = nil }
+        for partition in gone {
+            partitions[partition] = nil
+            sent[partition] = nil
+        }
         withoutRow.subtract(gone)
         queue = queue[head...].filter { !gone.contains($0.position.partition) }
-        head = 0
+        (head, looked) = (0, 0)
         switch phase {
         case .waiting(let resume):
             batch?.records.removeAll { gone.contains($0.position.partition) }
-            phase = .waiting(resume: Self.without(gone, resume))
+            phase = .waiting(resume: resume.without(gone))
         case .checking(let checked): phase = .checking(checked.filter { !gone.contains($0) })
         case .checkDue(let checked): phase = .checkDue(checked.filter { !gone.contains($0) })
         case .acquiring(let acquired): phase = .acquiring(acquired.filter { !gone.contains($0) })
@@ -97,14 +109,6 @@ struct WorkerMachine {
         switch phase {
         case .processing, .acquiring: false
         case .idle, .republishing, .checking, .checkDue, .waiting: true
-        }
-    }
-
-    private static func without(_ gone: Set<Int32>, _ resume: Resume) -> Resume {
-        switch resume {
-        case .acquire(let partitions): .acquire(partitions.filter { !gone.contains($0) })
-        case .check(let partitions): .check(partitions.filter { !gone.contains($0) })
-        case .next: .next
         }
     }
 
@@ -167,11 +171,16 @@ struct WorkerMachine {
         notices.append(.start(partition: number, offset: first))
     }
 
-    /// The batch is stored; its partitions are at its end.
+    /// The batch is stored; its partitions are at its end. What follows it is the batch under way from now on.
     mutating func stored(_ advances: [OffsetAdvance]) {
         guard phase == .processing else { return }
-        phase = .idle
-        batch = nil
+        batch = following
+        following = nil
+        mayFollow = batch != nil
+        if batch == nil {
+            phase = .idle
+            sent.removeAll(keepingCapacity: true)
+        }
         succeeded()
         for advance in advances where partitions[advance.partition]?.grant.epoch == advance.epoch {
             partitions[advance.partition]?.next = advance.nextOffset
@@ -180,7 +189,7 @@ struct WorkerMachine {
         batchLimit = min(limits.batchRecordsMax, batchLimit * 2)
     }
 
-    /// The batch's partitions were revoked before anything of it was stored: it is dropped.
+    /// The batch is decided anew, or, where its partitions were revoked, dropped: nothing of it was stored.
     mutating func abandoned() {
         guard phase == .processing else { return }
         phase = .idle
@@ -203,10 +212,12 @@ struct WorkerMachine {
     }
 
     /// The batch, or the question about it, failed.
+    /// - Precondition: no batch follows it: whatever was sent behind it is answered, and withdrawn.
     /// - Parameters:
     ///   - dataRefused: SQLSTATE class 22 or 23: these values will never be accepted.
     ///   - jitter: 0 to 1.
     mutating func failed(_ reason: String, dataRefused: Bool, jitter: Double) -> Action {
+        precondition(following == nil, "a batch failed while another one is under way behind it")
         databaseProblem = reason
         switch phase {
         case .processing where dataRefused: return refused(reason, jitter)
@@ -242,14 +253,6 @@ struct WorkerMachine {
         // What the book knows may be wrong now; where the partitions stand is not in doubt, but asking is cheap and one way.
         phase = .checking(partitions)
         return .check(partitions)
-    }
-
-    private mutating func stopIfPoisoned(_ position: LogPosition) {
-        guard let poison = partitions[position.partition]?.poison, poison.unreadable > limits.poisonMax else { return }
-        stop(
-            position.partition,
-            "more than \(limits.poisonMax) of the last \(limits.poisonWindow) records are unreadable, at offset \(position.offset): this is a bad deploy, not bad data"
-        )
     }
 
     private mutating func wait(then resume: Resume, _ jitter: Double) -> Action {
@@ -307,18 +310,25 @@ struct WorkerMachine {
     }
 
     private mutating func requeueBatch() {
+        sent.removeAll(keepingCapacity: true)
         guard let records = batch?.records else { return }
         batch = nil
-        queue =
-            records.filter { partitions[$0.position.partition]?.stopReason == nil && partitions[$0.position.partition] != nil }
-            + queue[head...]
-        head = 0
+        requeue(records)
+        // What was known of them may be forgotten.
+        looked = 0
+    }
+
+    /// Puts records that were taken back in front.
+    mutating func requeue(_ records: [LogRecord]) {
+        let front = records.filter { partitions[$0.position.partition]?.stopReason == nil && partitions[$0.position.partition] != nil }
+        queue = front + queue[head...]
+        (head, looked) = (0, front.count + max(0, looked - head))
     }
 
     mutating func stop(_ number: Int32, _ reason: String) {
         partitions[number]?.stopReason = reason
         queue = queue[head...].filter { $0.position.partition != number }
-        head = 0
+        (head, looked) = (0, 0)
         notices.append(.stopped(partition: number, reason: reason))
     }
 
@@ -327,6 +337,7 @@ struct WorkerMachine {
     /// The next thing to do with the database; nil when nothing can be done now.
     mutating func next() -> Action? {
         if case .checkDue(let partitions) = phase { return check(partitions) }
+        if phase == .processing { return formFollowing() }
         guard phase == .idle else { return nil }
         if isCheckDue { return check([]) }
         if !toAcquire.isEmpty {
@@ -374,23 +385,11 @@ struct WorkerMachine {
             records.append(record)
             head += 1
         }
-        if head == queue.count || head > 4_096 {
-            queue.removeFirst(head)
-            head = 0
-        }
+        dropTaken()
         guard !records.isEmpty, let republishes else { return nil }
         batch = Batch(records: records, isRepublished: republishes)
         phase = republishes ? .republishing : .processing
+        mayFollow = false
         return republishes ? .republish : .process
-    }
-
-    /// Counts unreadable records; true when there were too many and the partition was stopped.
-    private mutating func notePoison(_ record: LogRecord, _ number: Int32) -> Bool {
-        guard
-            partitions[number]?.poison.note(isUnreadable: record.isUnreadable, at: record.position.offset, window: limits.poisonWindow)
-                == true, record.isUnreadable
-        else { return false }
-        stopIfPoisoned(record.position)
-        return partitions[number]?.stopReason != nil
     }
 }

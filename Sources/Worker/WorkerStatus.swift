@@ -27,6 +27,7 @@ final class WorkerStatus: Sendable {
     let batches = Counter()
     let batchFailures = Counter()
     let batchesDecidedAgain = Counter()
+    let batchesFollowing = Counter()
     let batchDuration = DurationHistogram()
     /// From the gateway's acceptance to the commit.
     let settleDuration = DurationHistogram()
@@ -49,13 +50,15 @@ final class WorkerStatus: Sendable {
         count(
             "sluice_worker_batches_decided_again_total", "Batches with an id that had been decided before and was not in memory.",
             batchesDecidedAgain)
+        count("sluice_worker_batches_following_total", "Batches sent behind one that was not stored yet.", batchesFollowing)
         count("sluice_worker_publish_failures_total", "Values or replies that Redis did not take.", publisherFailures)
         count("sluice_worker_replies_total", "Outcomes told to waiting gateways.", repliesTold)
         if let eventsRelayed, let relayFailures {
             count("sluice_worker_events_relayed_total", "Events written to their topic, repetitions counted.", eventsRelayed)
             count("sluice_worker_relay_failures_total", "Events that the log did not take and that were written again.", relayFailures)
         }
-        page.histogram("sluice_worker_batch_duration_seconds", help: "From forming a batch to its commit.", batchDuration)
+        page.histogram(
+            "sluice_worker_batch_duration_seconds", help: "From forming a batch, or the commit before it, to its commit.", batchDuration)
         page.histogram("sluice_worker_settle_duration_seconds", help: "From a payment's acceptance to its commit.", settleDuration)
         page.gauge("sluice_worker_partitions", help: "Partitions owned.") { Int64(self.snapshot.withLock { $0.partitions }) }
         page.gauge("sluice_worker_queued_records", help: "Records read and not decided.") {

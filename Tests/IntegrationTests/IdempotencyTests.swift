@@ -116,6 +116,7 @@ extension WholeSystem {
             let world = try scene.world()
             let shop = try scene.open("shop")
             let id = try #require(try scene.client.pay(5, from: world, to: shop).json.id.string)
+            let others = try (0..<2).map { _ in try #require(try scene.client.pay(5, from: world, to: shop).json.id.string) }
             let before = try system.part("worker-1").restarts
             try system.kill9("worker-1")
             // One that died several times lately is given some seconds before it is started again.
@@ -141,15 +142,46 @@ extension WholeSystem {
             #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
             #expect(try decidedAgain(system) == decidedBefore + 2)
             let tables = LedgerTables(system: system)
-            #expect(try tables.movements(to: shop) == (51, 55))
+            #expect(try tables.movements(to: shop) == (53, 65))
             let conflicts = "SELECT count(*) FROM sluice.key_conflict WHERE replace(operation_id::text, '-', '') = "
             #expect(try tables.count(conflicts + "'\(opening.headers["id"] ?? "")'") == 1)
+            // With a backlog one batch is sent behind another. The one that has an old id is the first of them, then the second.
+            for (number, other) in others.enumerated() {
+                for _ in 0..<24 { #expect(try scene.client.pay(1, from: world, to: shop).status == 201) }
+                let settled = try tables.movements(to: shop).count
+                let decidedBefore = try decidedAgain(system)
+                let followingBefore = try count("sluice_worker_batches_following_total", system)
+                let old = try #require(records.first { $0.headers["id"] == other })
+                try system.whileFrozen("worker-1") {
+                    if number == 1 { try pile(600, from: world, to: shop, scene) }
+                    try old.produce(system)
+                    for _ in 0..<2 { try pile(900, from: world, to: shop, scene) }
+                }
+                let isDecided = try eventually(seconds: 30) { try tables.movements(to: shop).count >= settled + 1_800 + number * 600 }
+                #expect(isDecided)
+                #expect(try decidedAgain(system) == decidedBefore + 1)
+                #expect(try count("sluice_worker_batches_following_total", system) > followingBefore)
+                #expect(try tables.movements(to: shop).count == settled + 1_800 + number * 600)
+            }
             try expectLedgerIsSound(system)
         }
 
+        /// Payments of one, accepted and not waited for.
+        private func pile(_ count: Int, from debit: String, to credit: String, _ scene: Scene) throws {
+            let items = (0..<count).map { _ in
+                "{\"key\":\"\(newKey())\",\"debit\":\"\(debit)\",\"credit\":\"\(credit)\",\"amount\":1,\"currency\":\"CZK\"}"
+            }
+            let answer = try scene.client.send("POST", "/v1/batches", body: "{\"items\":[\(items.joined(separator: ","))]}")
+            #expect(answer.status == 200, "\(answer)")
+        }
+
         private func decidedAgain(_ system: SystemUnderTest) throws -> Int {
+            try count("sluice_worker_batches_decided_again_total", system)
+        }
+
+        private func count(_ metric: String, _ system: SystemUnderTest) throws -> Int {
             let page = try APIClient(system.admin("worker-1"), key: nil).get("/metrics").text
-            let line = page.split(separator: "\n").first { $0.hasPrefix("sluice_worker_batches_decided_again_total ") }
+            let line = page.split(separator: "\n").first { $0.hasPrefix(metric + " ") }
             return try #require(line.flatMap { Int($0.split(separator: " ")[1]) })
         }
 

@@ -117,11 +117,22 @@ import Testing
         book.learnAbsent(F.key("d"))
         _ = book.decide(1, F.open("d"))
         _ = book.decide(2, F.pay("a", "d", 5))
-        book.abandon()
+        let first = book.effects
+        book.commit()
+        #expect(book.account(F.key("a"))?.posted == 995 && book.remembers(OperationID(high: 0, low: 2)))
+        // The next one is decided before the first is refused.
+        _ = book.decide(3, F.pay("a", "d", 5))
+        let second = book.effects
+        #expect(
+            second.changed.map(\.expectedRevision) == [first.changed[0].account.revision, first.opened[0].revision] && second.opened.isEmpty
+        )
+        book.commit()
+        book.abandon(second, ids: [OperationID(high: 0, low: 3)])
+        book.abandon(first, ids: [OperationID(high: 0, low: 1), OperationID(high: 0, low: 2)])
         #expect(!book.knows(F.key("a")) && !book.knows(F.key("d")) && book.knows(F.key("b")) && book.knows(F.key("c")))
         #expect(book.account(F.key("b")) == F.account("b", number: 2) && book.account(F.key("c")) == F.account("c", number: 3))
         #expect(book.effects.opened.isEmpty && book.effects.changed.isEmpty && book.effects.movements.isEmpty)
-        #expect(!book.remembers(OperationID(high: 0, low: 2)))
+        #expect((1...3 as ClosedRange<UInt64>).allSatisfy { !book.remembers(OperationID(high: 0, low: $0)) })
         book.learn(F.account("a", number: 1))
         #expect(book.decide(2, F.pay("a", "b", 5)).payment?.debitResult?.postedAfter == 995)
     }

@@ -35,6 +35,7 @@ import Testing
             + [
                 "settled", "authorized", "opened", "exists", "frozen", "closed", "repeated", "reused", "stale owner refused", "lost",
                 "forgot", "changed where it was decided", "abandoned", "remembered",
+                "followed", "abandoned with what followed",
             ]
         #expect(Set(expected).subtracting(coverage).isEmpty)
     }
@@ -63,58 +64,90 @@ private struct ModelRun {
         random = SplitMix(seed: ~seed)
     }
 
+    /// A batch that was decided and that storage has not answered.
+    private struct Sent {
+        let range: Range<Int>
+        let effects: Book.Effects
+        let operations: [SimulatedStorage.Operation]
+        /// As a worker that leaves it to storage to know payments' ids does not.
+        let isAsked: Bool
+        let fault: String?
+    }
+
     /// What went wrong; nil when nothing did.
     mutating func play() -> String? {
         var next = 0
         var stale: (end: Int, effects: Book.Effects)?
         var wasRefused = false
         while next < world.log.count {
-            let end = min(next + 1 + random.below(random.chance(50) ? 4 : 40), world.log.count)
-            var operations: [SimulatedStorage.Operation] = []
-            // As a worker that leaves it to storage to know payments' ids.
+            let covered = coverage
             let isAsked = wasRefused || random.chance(50)
             wasRefused = false
-            teach(next..<end, asksForPayments: isAsked)
-            let covered = coverage
-            var fault: String?
-            for index in next..<end {
-                let found = decide(index, &operations)
-                fault = fault ?? found
-            }
-            let effects = book.effects
-            if !isAsked, isTaken(effects, operations) {
-                book.abandon()
-                coverage = covered.union(["abandoned"])
-                wasRefused = true
-                continue
-            }
-            if let fault { return fault }
-            if random.chance(15) {
+            let first = send(after: next, isAsked: isAsked)
+            var batches = [first]
+            if random.chance(30), mayFollow(first.range.upperBound) { batches.append(send(after: first.range.upperBound, isAsked: false)) }
+            if random.chance(15), first.isAsked || !isTaken(first.effects, first.operations) {
                 // The worker dies before it stores, and another starts with nothing; what the dead one had decided
                 // arrives at the storage after the other has stored the same commands.
                 coverage.insert("lost")
-                stale = (end, effects)
+                stale = (first.range.upperBound, first.effects)
                 book = Self.emptyBook
                 continue
             }
-            do { try storage.store(effects, operations: operations) } catch { return "batch \(next)..<\(end) was refused: \(error)" }
-            if let late = stale, late.end <= end {
-                if let fault = refuse(late.effects) { return fault }
-                stale = nil
+            while let batch = batches.first {
+                if !batch.isAsked, isTaken(batch.effects, batch.operations) {
+                    // What was sent behind it is refused with it.
+                    for refused in batches.reversed() { book.abandon(refused.effects, ids: world.log[refused.range].map(\.envelope.id)) }
+                    coverage = covered.union(["abandoned", batches.count > 1 ? "abandoned with what followed" : "abandoned"])
+                    wasRefused = true
+                    break
+                }
+                if let fault = batch.fault { return fault }
+                do { try storage.store(batch.effects, operations: batch.operations) } catch {
+                    return "batch \(batch.range) was refused: \(error)"
+                }
+                if let late = stale, late.end <= batch.range.upperBound {
+                    if let fault = refuse(late.effects) { return fault }
+                    stale = nil
+                }
+                if batch.range.lowerBound != first.range.lowerBound { coverage.insert("followed") }
+                next = batch.range.upperBound
+                batches.removeFirst()
             }
-            next = end
+            if wasRefused { continue }
             if random.chance(10) {
                 // It dies after storing and before it knows.
                 book = Self.emptyBook
-            } else {
-                book.commit()
-                if random.chance(20) {
-                    book.shrink(to: random.below(6))
-                    coverage.insert("forgot")
-                }
+            } else if random.chance(20) {
+                book.shrink(to: random.below(6))
+                coverage.insert("forgot")
             }
         }
         return compare()
+    }
+
+    /// Decides a batch that begins at a place in the log, and ends it.
+    private mutating func send(after start: Int, isAsked: Bool) -> Sent {
+        let end = min(start + 1 + random.below(random.chance(50) ? 4 : 40), world.log.count)
+        var operations: [SimulatedStorage.Operation] = []
+        teach(start..<end, asksForPayments: isAsked)
+        var fault: String?
+        for index in start..<end {
+            let found = decide(index, &operations)
+            fault = fault ?? found
+        }
+        let effects = book.effects
+        book.commit()
+        return Sent(range: start..<end, effects: effects, operations: operations, isAsked: isAsked, fault: fault)
+    }
+
+    /// Whether nothing must be asked for a batch of commands from here on, however long: storage does not know yet what comes before.
+    private func mayFollow(_ start: Int) -> Bool {
+        guard start < world.log.count else { return false }
+        return world.log[start..<min(start + 40, world.log.count)].allSatisfy { record in
+            guard case .pay = record.envelope.command else { return false }
+            return record.envelope.accounts.allSatisfy { book.knows($0) }
+        }
     }
 
     private func isTaken(_ effects: Book.Effects, _ operations: [SimulatedStorage.Operation]) -> Bool {

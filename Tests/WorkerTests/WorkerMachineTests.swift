@@ -650,22 +650,175 @@ import Wire
         #expect(!machine.isEverythingRunning)
     }
 
+    // MARK: A batch behind the one under way
+
+    /// A machine whose first batch, of offsets 0 to 3, is sent, and that has `more` records behind it.
+    func sending(more: Int64) -> WorkerMachine {
+        var limits = WorkerLimits()
+        limits.batchRecordsMax = 4
+        var machine = running(limits)
+        for offset in 0..<4 + more { machine.received(record(0, offset)) }
+        #expect(machine.next() == .process)
+        #expect(machine.next() == nil, "it is not sent yet")
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        return machine
+    }
+
+    @Test func `a full batch follows the one under way, and goes on from where that one leads`() {
+        var machine = sending(more: 5)
+        #expect(machine.next() == .follow)
+        let advances = machine.advances(decidedAt: Timestamp(microseconds: 5))
+        #expect(
+            advances == [
+                OffsetAdvance(
+                    partition: 0, epoch: 1, expectedOffset: 4, nextOffset: 8, publishedOffset: 0, relayedOffset: 0,
+                    lastDecidedAt: Timestamp(microseconds: 9))
+            ])
+        machine.sent(advances)
+        #expect(machine.next() == nil, "no more than one follows")
+        #expect(machine.lastDecidedAt(0) == Timestamp(microseconds: 9))
+        machine.stored(
+            machine.advances(decidedAt: Timestamp(microseconds: 9)).map { advance in
+                OffsetAdvance(
+                    partition: 0, epoch: 1, expectedOffset: 0, nextOffset: 4, publishedOffset: 0, relayedOffset: 0,
+                    lastDecidedAt: advance.lastDecidedAt)
+            })
+        #expect(machine.phase == .processing && machine.partitions[0]?.next == 4 && offsets(machine) == [4, 5, 6, 7])
+        #expect(!machine.mayFinishRevocation)
+        #expect(machine.next() == nil, "one record is no full batch")
+        for offset in 9..<12 as Range<Int64> { machine.received(record(0, offset)) }
+        #expect(machine.next() == .follow)
+        #expect(machine.following?.records.map(\.position.offset) == [8, 9, 10, 11])
+        machine.withdrawFollowing()
+        #expect(machine.next() == nil)
+        machine.stored(advances)
+        #expect(machine.phase == .idle && machine.partitions[0]?.next == 8)
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [8, 9, 10, 11])
+    }
+
+    @Test func `nothing follows that is not full, that may stop a partition, or while events are held back`() {
+        var machine = sending(more: 3)
+        #expect(machine.next() == nil)
+        machine.received(unreadable(0, 7))
+        #expect(machine.next() == nil)
+        machine = sending(more: 4)
+        machine.isHeldBack = true
+        #expect(machine.next() == nil)
+        machine.isHeldBack = false
+        machine.assigned([1], logIncarnation: log)
+        #expect(machine.next() == nil, "a partition is taken over first")
+    }
+
+    @Test func `what the next two batches are made of is looked at once`() {
+        var machine = sending(more: 9)
+        #expect(machine.lookAhead().map(\.position.offset) == [4, 5, 6, 7, 8, 9, 10, 11])
+        #expect(machine.lookAhead().isEmpty)
+        #expect(machine.next() == .follow)
+        #expect(machine.lookAhead().map(\.position.offset) == [12])
+        machine.received(record(0, 13))
+        #expect(machine.lookAhead().map(\.position.offset) == [13])
+        // It lacks something, which is on its way.
+        machine.withdrawFollowing()
+        #expect(machine.lookAhead().isEmpty && machine.next() == nil)
+        machine.learned()
+        #expect(machine.next() == .follow)
+        machine.withdrawFollowing()
+        // After a failure what was known may be forgotten.
+        _ = machine.failed("lost", dataRefused: false, jitter: 0)
+        machine.waited()
+        #expect(machine.next() == .check([0]))
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 1)])
+        #expect(machine.lookAhead().map(\.position.offset) == [0, 1, 2, 3, 4, 5, 6, 7])
+        machine.learned()
+        #expect(machine.next() == .process && machine.next() == nil, "it is not sent yet")
+    }
+
+    @Test func `when the first fails both are done again, in order`() {
+        var machine = sending(more: 5)
+        #expect(machine.next() == .follow)
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        machine.withdrawFollowing()
+        _ = machine.failed("lost", dataRefused: false, jitter: 0)
+        machine.waited()
+        #expect(machine.next() == .check([0]))
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 1)])
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [0, 1, 2, 3])
+        #expect(machine.advances(decidedAt: Timestamp(microseconds: 9)).first?.expectedOffset == 0)
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == .follow)
+        #expect(machine.following?.records.map(\.position.offset) == [4, 5, 6, 7])
+    }
+
+    @Test func `when the first fails it is asked where the partitions of both stand: the other may be stored`() {
+        var limits = WorkerLimits()
+        limits.batchRecordsMax = 4
+        var machine = WorkerMachine(limits: limits)
+        machine.assigned([0, 1], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([grant(0), grant(1)])
+        for offset in 0..<4 as Range<Int64> { machine.received(record(0, offset)) }
+        for offset in 0..<4 as Range<Int64> { machine.received(record(1, offset)) }
+        #expect(machine.next() == .process)
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == .follow)
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        machine.withdrawFollowing()
+        _ = machine.failed("serialization", dataRefused: false, jitter: 0)
+        machine.waited()
+        #expect(machine.next() == .check([0, 1]))
+        machine.placed([
+            PartitionPlace(partition: 0, nextOffset: 0, epoch: 1), PartitionPlace(partition: 1, nextOffset: 4, epoch: 1),
+        ])
+        #expect(machine.next() == .process)
+        #expect(machine.batch?.records.map(\.position.partition) == [0, 0, 0, 0])
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == nil, "the others are told again, not decided")
+        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == .republish)
+    }
+
+    @Test func `a batch that is bisected is followed by none`() {
+        var machine = sending(more: 9)
+        #expect(machine.failed("refused", dataRefused: true, jitter: 0) == .check([0]))
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 0, epoch: 1)])
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [0, 1])
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == nil)
+    }
+
+    @Test func `what follows is dropped with its partition when it is withdrawn after a revocation`() {
+        var machine = sending(more: 4)
+        #expect(machine.next() == .follow)
+        let advances = machine.advances(decidedAt: Timestamp(microseconds: 9))
+        machine.sent(advances)
+        machine.revoked([0])
+        machine.withdrawFollowing()
+        #expect(machine.queuedRecords == 0 && machine.lastDecidedAt(0) == nil)
+        #expect(!machine.mayFinishRevocation)
+        machine.stored(advances)
+        #expect(machine.mayFinishRevocation && machine.next() == nil)
+    }
+
     /// Random histories against a model of storage: every record is decided exactly once and in order, whatever fails.
     @Test func `whatever fails, every record is decided once and in order`() {
+        var followed = 0
         for seed in 0..<200 as Range<UInt64> {
             var generator = SplitMix(state: seed)
             var limits = WorkerLimits()
             limits.batchRecordsMax = 4
             limits.poisonMax = 99
             var machine = WorkerMachine(limits: limits)
-            var storedNext: Int64 = 0
-            var storedEpoch: Int64 = 0
+            var storage = Storage()
             var line: Int64 = 0
-            var decided: [Int64] = []
             var fed: Int64 = 0
+            /// Sent and not answered, the first one first.
+            var sent: [(advances: [OffsetAdvance], isCommitted: Bool)] = []
             machine.assigned([0], logIncarnation: log)
-            for _ in 0..<400 {
-                if generator.next() % 3 == 0, fed < 40, machine.partitions[0] != nil {
+            for _ in 0..<600 {
+                if generator.next() % 3 != 0, fed < 60, machine.partitions[0] != nil {
                     machine.received(record(0, fed))
                     fed += 1
                 }
@@ -674,38 +827,57 @@ import Wire
                     machine.assigned([0], logIncarnation: log)
                 }
                 // The standby takes over, and has all of it.
-                if generator.next() % 30 == 0 {
+                if generator.next() % 30 == 0, sent.isEmpty {
                     line += 1
                     machine.connected()
                 }
                 switch machine.next() {
                 case .acquire:
-                    storedEpoch += 1
-                    machine.granted([grant(0, next: storedNext, epoch: storedEpoch, line: line)])
-                    fed = storedNext
-                case .process:
+                    storage.epoch += 1
+                    machine.granted([grant(0, next: storage.next, epoch: storage.epoch, line: line)])
+                    fed = storage.next
+                case .process, .follow:
                     #expect(machine.partitions[0]?.grant.line == line, "seed \(seed)")
-                    let commits = generator.next() % 4 != 0
                     let advances = machine.advances(decidedAt: Timestamp(microseconds: 0))
-                    if commits, let advance = advances.first, advance.expectedOffset == storedNext, advance.epoch == storedEpoch {
-                        decided += offsets(machine) ?? []
-                        storedNext = advance.nextOffset
-                        if generator.next() % 4 == 0 {
-                            _ = machine.failed("lost after the commit", dataRefused: false, jitter: 0)
-                        } else {
-                            machine.stored(advances)
-                        }
-                    } else {
-                        _ = machine.failed("lost before the commit", dataRefused: false, jitter: 0)
-                    }
+                    let records = machine.following?.records ?? machine.batch?.records ?? []
+                    if machine.following != nil { followed += 1 }
+                    let isCommitted = generator.next() % 4 != 0 && storage.commit(advances, records)
+                    machine.sent(advances)
+                    sent.append((advances, isCommitted))
                 case .republish: machine.republished()
-                case .check: machine.placed([PartitionPlace(partition: 0, nextOffset: storedNext, epoch: storedEpoch, line: line)])
+                case .check: machine.placed([PartitionPlace(partition: 0, nextOffset: storage.next, epoch: storage.epoch, line: line)])
                 case .wait, nil: machine.waited()
                 }
+                guard let first = sent.first, generator.next() % 2 == 0 else { continue }
+                if first.isCommitted, generator.next() % 4 != 0 {
+                    machine.stored(first.advances)
+                    sent.removeFirst()
+                } else {
+                    // The answer to the one behind it is waited for.
+                    machine.withdrawFollowing()
+                    _ = machine.failed("lost, before the commit or after it", dataRefused: false, jitter: 0)
+                    sent.removeAll()
+                }
             }
-            #expect(decided == Array(0..<storedNext), "seed \(seed)")
-            #expect(storedNext > 0, "seed \(seed)")
+            #expect(storage.decided == Array(0..<storage.next), "seed \(seed)")
+            #expect(storage.next > 0, "seed \(seed)")
         }
+        #expect(followed > 300)
+    }
+}
+
+/// A partition's row, and what was stored with it.
+private struct Storage {
+    var next: Int64 = 0
+    var epoch: Int64 = 0
+    var decided: [Int64] = []
+
+    /// Whether a batch is stored: only where the partition stands as it expects.
+    mutating func commit(_ advances: [OffsetAdvance], _ records: [LogRecord]) -> Bool {
+        guard let advance = advances.first, advance.expectedOffset == next, advance.epoch == epoch else { return false }
+        decided += records.map(\.position.offset)
+        next = advance.nextOffset
+        return true
     }
 }
 
