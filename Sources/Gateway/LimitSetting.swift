@@ -51,6 +51,9 @@ public struct LimitSetting: Sendable {
             "unread_bytes", \.connection.unwrittenBytesMax, 1...1 << 28,
             "answers that a client has not taken; beyond, its connection is closed"),
         .init(
+            "gathered_bytes", \.connection.gatheredBytesMax, 1...1 << 28,
+            "answers of a connection that are written together; beyond, before its next request is begun"),
+        .init(
             "unsent_bytes", \.connection.unsentBytesMax, 4_096...1 << 30,
             "answers that the kernel takes for a client whose window is full; beyond, they are unread"),
         .init(

@@ -4,8 +4,10 @@ extension ConnectionMachine {
     /// Call it in a loop, each time with what follows `consumed`, until the outcome is neither `request` nor `refuse`.
     /// Chunked bodies are decoded in place, which is why the bytes are mutable. Offsets in `head` and in the outcome
     /// count from the first of the given bytes.
+    ///
+    /// - Parameter gatheredBytes: answers that are put into the output and not yet written.
     public mutating func receive(
-        _ bytes: inout MutableSpan<UInt8>, head: inout RequestHead, limits: borrowing ConnectionLimits, now: UInt64
+        _ bytes: inout MutableSpan<UInt8>, head: inout RequestHead, limits: borrowing ConnectionLimits, now: UInt64, gatheredBytes: Int = 0
     ) -> Receipt {
         switch phase {
         case .open: break
@@ -13,7 +15,7 @@ extension ConnectionMachine {
         case .finishing, .closed: return Receipt(outcome: phase == .closed ? .close : .needsMore, consumed: bytes.count, kept: 0)
         }
         guard bytes.count > 0 else { return endOfBytes() }
-        guard hasRoom else {
+        guard hasRoom, gatheredBytes < limits.gatheredBytesMax else {
             hasBacklog = true
             return Receipt(outcome: .pause, consumed: 0, kept: bytes.count)
         }

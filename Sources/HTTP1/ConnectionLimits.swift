@@ -22,6 +22,9 @@ public struct ConnectionLimits: Sendable {
     public var drainIdleMilliseconds: UInt64 = 3_000
     /// Answer bytes that the socket has not taken; a slow reader is closed beyond.
     public var unwrittenBytesMax = 4 * 1024 * 1024
+    /// Answer bytes that are gathered for one write; beyond them they are written before the next pipelined request is begun, so that a
+    /// client which does not read is answered no more than that.
+    public var gatheredBytesMax = 64 * 1024
     /// Answer bytes that the socket takes beyond what the client's window has room for. Whoever reads slowly has them in the kernel's
     /// memory, and is not seen to be slow before.
     public var unsentBytesMax = 128 * 1024
@@ -42,8 +45,8 @@ public struct ConnectionLimits: Sendable {
         if times.contains(where: { $0 < 1 || $0 > 86_400_000 }) {
             return "The time limits of a connection must be 1 ms to a day."
         }
-        if lingerBytesMax < 0 || unwrittenBytesMax < 1 || unsentBytesMax < 1 || unsentBytesMax > 1 << 30 {
-            return "The limits of discarded, unwritten and unsent bytes must be positive, the last one at most 2^30."
+        if lingerBytesMax < 0 || unwrittenBytesMax < 1 || gatheredBytesMax < 1 || unsentBytesMax < 1 || unsentBytesMax > 1 << 30 {
+            return "The limits of discarded, unwritten, gathered and unsent bytes must be positive, the last one at most 2^30."
         }
         return nil
     }

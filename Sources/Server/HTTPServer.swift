@@ -237,7 +237,8 @@ public final class HTTPServer<Handler: RequestHandler> {
     ) -> ConnectionMachine.Receipt {
         var whole = buffer.mutableSpan
         var bytes = whole._mutatingExtracting(range)
-        return connection.machine.receive(&bytes, head: &head, limits: limits.connection, now: now)
+        return connection.machine.receive(
+            &bytes, head: &head, limits: limits.connection, now: now, gatheredBytes: connection.unwrittenBytes)
     }
 
     /// Keeps the bytes of an unfinished request in memory of the connection's own.

@@ -277,6 +277,20 @@ import Testing
         }
     }
 
+    @Test func `what is gathered is written before the next request is begun`() {
+        var limits = ConnectionLimits()
+        limits.gatheredBytesMax = 100
+        let client = Client(limits: limits)
+        #expect(client.receive(Client.get("/0"), gathered: 99).first == .request(0, body: ByteRange(28, 28)))
+        #expect(client.receive(Client.get("/1"), gathered: 100) == [.pause])
+        #expect(!client.wantsInput)
+        _ = client.answer(0)
+        #expect(client.wrote(100) == .none)
+        #expect(client.wrote(0) == .resume)
+        #expect(client.receive().first == .request(1, body: ByteRange(28, 28)))
+        #expect(client.wantsInput)
+    }
+
     @Test func `a half-closed client gets its answers, then the connection closes without lingering`() {
         let client = Client()
         _ = client.receive(Client.get("/0") + Client.get("/1") + "GET /unfinished")

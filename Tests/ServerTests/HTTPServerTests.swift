@@ -304,6 +304,23 @@ private final class Client {
         #expect(counters.open.value == 0 && counters.writeTimeouts.value == 1)
     }
 
+    @Test func `pipelined requests with long answers are answered piece by piece, in order and all of them`() throws {
+        let loop = EventLoop()
+        var limits = HTTPServer<Echo>.Limits()
+        limits.readBytesMax = 1_000_000
+        limits.connection.unwrittenBytesMax = 150_000
+        let echo = try Echo(loop, limits: limits)
+        let requests = (0..<12).map {
+            "POST /\($0) HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + String(repeating: "x", count: 50_000)
+        }
+        let client = try Client(loop, echo.server!.addresses[0], [requests.joined()])
+        for _ in 0..<100 where client.received.count < 12 * 50_000 { run(loop, milliseconds: 10) }
+        run(loop, milliseconds: 10)
+        // Twelve answers at once would be more than may be unwritten.
+        #expect(client.bodies.map { $0.prefix(while: { $0 != "x" }) } == (0..<12).map { "/\($0)" })
+        #expect(echo.server!.counters.closed.value == 0)
+    }
+
     @Test func `thousands of connections come and go, and an answer to one that has gone finds nobody`() throws {
         let loop = EventLoop()
         let echo = try Echo(loop, limits: .init())
