@@ -212,8 +212,9 @@ class Load:
     def wait(self):
         """The report."""
         complaint = self.process.communicate()[1]
-        if not self.result.exists():
-            sys.exit(f"sluice bench: {complaint}")
+        # 1 and 2 say what the report says too, and what a fault may cause: that requests failed, that money is wrong.
+        if self.process.returncode not in (0, 1, 2) or not self.result.exists():
+            sys.exit(f"sluice bench ended with {self.process.returncode}: {complaint}")
         return json.loads(self.result.read_text())
 
     def stop(self):
