@@ -22,6 +22,8 @@ struct LogRecord: Sendable {
         let reason: String
         let tenant: TenantID?
         let operation: OperationID?
+        /// The one that it was to change, where that could be read.
+        var payment: OperationID?
         let replyTo: String?
         /// A valid one.
         let traceparent: String?
@@ -33,8 +35,8 @@ struct LogRecord: Sendable {
         /// As little as can be stored of it, for one that was refused even as a dead letter. The record itself stays in the log.
         var bare: Unreadable {
             Unreadable(
-                reason: Self.bareReason, tenant: tenant, operation: operation, replyTo: replyTo, traceparent: traceparent, key: [],
-                value: [], headers: "{}")
+                reason: Self.bareReason, tenant: tenant, operation: operation, payment: payment, replyTo: replyTo,
+                traceparent: traceparent, key: [], value: [], headers: "{}")
         }
         var isBare: Bool { reason == Self.bareReason }
         private static let bareReason = "it could not be stored as a dead letter either: see the log at this offset"
@@ -42,15 +44,21 @@ struct LogRecord: Sendable {
 
     /// For a line of the worker's log that speaks of this record: where it stands, and by what it is found again elsewhere.
     var logFields: [Log.Field] {
-        let (id, traceparent, reason): (OperationID?, String?, String?) =
-            switch content {
-            case .command(let command): (command.envelope.id, command.envelope.traceparent, nil)
-            case .unreadable(let unreadable): (unreadable.operation, unreadable.traceparent, unreadable.reason)
-            case .unknownVersion(let version): (nil, nil, "version \(version)")
-            }
+        let (id, traceparent, reason): (OperationID?, String?, String?)
+        var payment: OperationID?
+        switch content {
+        case .command(let command):
+            (id, traceparent, reason) = (command.envelope.id, command.envelope.traceparent, nil)
+            if case .changePayment(let change) = command.envelope.command { payment = change.payment }
+        case .unreadable(let unreadable):
+            (id, traceparent, reason) = (unreadable.operation, unreadable.traceparent, unreadable.reason)
+            payment = unreadable.payment
+        case .unknownVersion(let version): (id, traceparent, reason) = (nil, nil, "version \(version)")
+        }
         return [
             .integer("partition", position.partition), .integer("offset", position.offset), .text("id", id?.description),
-            .text("trace_id", traceparent.map { TraceContext.traceID($0) }), .text("reason", reason),
+            .text("payment", payment?.description), .text("trace_id", traceparent.map { TraceContext.traceID($0) }),
+            .text("reason", reason),
         ]
     }
 

@@ -43,6 +43,7 @@ extension LogRecord.Unreadable {
         self.reason = reason
         tenant = command.envelope.tenant
         operation = command.envelope.id
+        if case .changePayment(let change) = command.envelope.command { payment = change.payment }
         replyTo = command.replyTo
         traceparent = command.envelope.traceparent
         key = Array(String(command.envelope.tenant.rawValue).utf8)

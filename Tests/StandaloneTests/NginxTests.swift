@@ -227,6 +227,26 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("/v1/payments/0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef"), ("/v1/accounts/alice", ""),
+        ("/v1/payments/\"},{", ""), (nil, ""),
+    ])
+    func `the log names the payment that an answer points to, and nothing else that one may say`(location: String?, payment: String)
+        async throws
+    {
+        try await Self.withEdge { edge in
+            let status = "202 Accepted" + (location.map { "\r\nLocation: \($0)" } ?? "")
+            try Self.withGateway(edge.socket("gateway-a"), .answer(status: status, body: "{}")) { _ in
+                let answer = try edge.send("/v1/payments", ["-H", "X-Request-Id: my-own-id-1", "-d", "{}"])
+                #expect(answer.status == 202)
+            }
+            let log = LogFile(path: edge.layout.logs + "/nginx-access.log")
+            try #require(eventually { log.tail().split(separator: "\n").count == 1 })
+            let entry = try #require(try JSONSerialization.jsonObject(with: Data(log.tail().utf8)) as? [String: Any])
+            #expect(entry["payment"] as? String == payment && entry["request_id"] as? String == "my-own-id-1")
+        }
+    }
+
     @Test func `a large batch passes, and the log tells neither token nor query`() async throws {
         try await Self.withEdge { edge in
             try Self.withGateway(edge.socket("gateway-a"), .answer(status: "200 OK", body: "{}")) { gateway in

@@ -60,6 +60,13 @@ import Wire
         #expect(text(LogRecord(position: position, content: .unreadable(refused))) == words + ["reason=22003"])
         #expect(text(LogRecord(position: position, content: .unreadable(refused.bare))).dropLast() == words[...])
         #expect(text(command(1, pay(5), offset: 0)) == ["partition=0", "offset=0", "id=00000000000000000000000000000001"])
+        // A capture or a refund has an id of its own; the payment's is what other logs know.
+        let capture = command(6, .changePayment(ChangePayment(payment: envelope.id, change: .void)), offset: 1)
+        let names = ["partition=0", "offset=1", "id=00000000000000000000000000000006", "payment=00000000000000000000000000000005"]
+        #expect(text(capture) == names)
+        guard case .command(let change) = capture.content else { preconditionFailure("a command") }
+        let dead = LogRecord.Unreadable(command: change, reason: "22003")
+        #expect(text(LogRecord(position: capture.position, content: .unreadable(dead.bare))).dropLast() == names[...])
     }
 
     @Test func `only what is not known is asked, and each account once`() {
