@@ -56,6 +56,9 @@ public struct AccountKey: Hashable, Sendable {
 
 /// 128 bits that name an operation (a payment, an account command), derived from the tenant and the idempotency key.
 /// Written as 32 lowercase hexadecimal digits.
+///
+/// Hashed as a whole: who asks for a payment, or changes one, names any id he likes, and half of it equal in thousands of them would make a
+/// dictionary a list.
 public struct OperationID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public let high: UInt64
     public let low: UInt64
@@ -63,9 +66,6 @@ public struct OperationID: Hashable, Comparable, Sendable, CustomStringConvertib
         self.high = high
         self.low = low
     }
-
-    /// Half of a digest is spread as well as all of it.
-    public func hash(into hasher: inout Hasher) { hasher.combine(low) }
 
     public static func < (left: OperationID, right: OperationID) -> Bool {
         (left.high, left.low) < (right.high, right.low)

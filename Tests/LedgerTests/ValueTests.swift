@@ -28,6 +28,13 @@ import Testing
         #expect(OperationID(high: 1, low: 0) < OperationID(high: 1, low: 1))
     }
 
+    /// Clients name payments by ids of their own making.
+    @Test func `ids that differ in one half only do not meet in a dictionary`() {
+        let hashes = Set(
+            (0..<1_000).flatMap { [OperationID(high: $0, low: 7).hashValue, OperationID(high: 7, low: 1_000 + $0).hashValue] })
+        #expect(hashes.count == 2_000)
+    }
+
     @Test(arguments: [("USD", 2), ("JPY", 0), ("KWD", 3), ("UYW", 4), ("EUR", 2)])
     func `a currency is known by its code and counts its decimals`(code: String, digits: Int) {
         #expect(Currency(code)?.description == code)
