@@ -31,9 +31,8 @@ final class BlockingClient {
 
     /// What the library said in the meantime: why a wait ran out.
     private func writeLogs() {
-        let log = ClientLog()
         while let event = unsafe rd_kafka_queue_poll(logs, 0) {
-            if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG { unsafe log.write(event) }
+            if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG { unsafe ClientLog.write(event) }
             unsafe rd_kafka_event_destroy(event)
         }
     }

@@ -18,7 +18,6 @@ final class Client {
     private var watch: DescriptorWatch?
     private var belt: LoopTimer?
     private var beltMilliseconds = 250
-    private let log = ClientLog()
     private let onWake: () -> Void
 
     /// - Parameter onWake: called on the loop; it takes events.
@@ -74,9 +73,6 @@ final class Client {
 
     /// The next event, or nil when there is none. The caller frees it with `rd_kafka_event_destroy`.
     func nextEvent() -> OpaquePointer? { unsafe rd_kafka_queue_poll(queue, 0) }
-
-    /// Writes what the library logs, bounded in rate.
-    func writeLog(_ event: OpaquePointer) { unsafe log.write(event) }
 
     /// The error that an error event carries; a fatal one as what caused it.
     func error(of event: OpaquePointer) -> KafkaError {

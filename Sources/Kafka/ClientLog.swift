@@ -1,14 +1,11 @@
 internal import CRdkafka
 internal import Telemetry
 
-/// Writes librdkafka's log lines, at most a few in any ten seconds; the rest is counted.
+/// Writes librdkafka's log lines.
 ///
 /// librdkafka masks passwords in its own lines; nothing of a record's contents is ever in them.
-final class ClientLog {
-    private var rate = RateLimit(burst: 10, windowMilliseconds: 10_000)
-
-    func write(_ event: OpaquePointer) {
-        guard rate.allows(nowMilliseconds: Clock.monotonicMilliseconds) else { return }
+enum ClientLog {
+    static func write(_ event: OpaquePointer) {
         var facility: UnsafePointer<CChar>?
         var text: UnsafePointer<CChar>?
         var level: Int32 = 0
@@ -17,16 +14,13 @@ final class ClientLog {
         }
         // It warns at each start that this setting, which we chose, is experimental.
         if unsafe String(cString: text).hasPrefix("Configuration property enable.gapless.guarantee") { return }
-        let fields = unsafe (
-            Log.Field.text("facility", String(cString: facility)), Log.Field.text("text", String(cString: text)),
-            Log.Field.integer("suppressed", rate.takeSuppressed())
-        )
+        let fields = unsafe (Log.Field.text("facility", String(cString: facility)), Log.Field.text("text", String(cString: text)))
         // syslog's levels: up to 3 an error, 4 a warning, 7 debugging.
         switch level {
-        case ...3: Log.error("librdkafka", fields.0, fields.1, fields.2)
-        case 4: Log.warning("librdkafka", fields.0, fields.1, fields.2)
-        case 7...: Log.debug("librdkafka", fields.0, fields.1, fields.2)
-        default: Log.info("librdkafka", fields.0, fields.1, fields.2)
+        case ...3: Log.error("librdkafka", fields.0, fields.1)
+        case 4: Log.warning("librdkafka", fields.0, fields.1)
+        case 7...: Log.debug("librdkafka", fields.0, fields.1)
+        default: Log.info("librdkafka", fields.0, fields.1)
         }
     }
 }

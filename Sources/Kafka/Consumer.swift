@@ -182,7 +182,7 @@ public final class Consumer {
             if code != RD_KAFKA_RESP_ERR_NO_ERROR {
                 Log.debug("offsets for lag tools were not committed", .text("error", KafkaError(code).name))
             }
-        case RD_KAFKA_EVENT_LOG: unsafe client.writeLog(event)
+        case RD_KAFKA_EVENT_LOG: unsafe ClientLog.write(event)
         // Records come through the partitions' own queues; the rest is of no use here.
         default: break
         }

@@ -49,7 +49,7 @@ final class PartitionQueue {
                 let error = unsafe client.error(of: event)
                 unsafe rd_kafka_event_destroy(event)
                 return .failed(error)
-            case RD_KAFKA_EVENT_LOG: unsafe client.writeLog(event)
+            case RD_KAFKA_EVENT_LOG: unsafe ClientLog.write(event)
             default: break
             }
             unsafe rd_kafka_event_destroy(event)

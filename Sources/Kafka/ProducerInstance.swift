@@ -74,7 +74,7 @@ final class ProducerInstance {
             case RD_KAFKA_EVENT_ERROR:
                 let error = unsafe client.error(of: event)
                 if error.isFatal { onFatal(error) }
-            case RD_KAFKA_EVENT_LOG: unsafe client.writeLog(event)
+            case RD_KAFKA_EVENT_LOG: unsafe ClientLog.write(event)
             default: break
             }
             unsafe rd_kafka_event_destroy(event)
