@@ -1,6 +1,5 @@
 internal import CLibpq
 internal import Loop
-internal import Synchronization
 internal import Telemetry
 
 /// Owns one `PGcancel`: address and key of a connection's server process, usable on any thread.
@@ -8,10 +7,19 @@ internal import Telemetry
 final class CancelRequest: Sendable {
     /// Written once, before the request is shared, and read by one thread at a time: `PQcancel` does not change it.
     private let address: UInt
+    /// Where the server is, as HOST:PORT.
+    let server: String
+    private let madeMilliseconds = Clock.monotonicMilliseconds
 
-    init(_ pointer: OpaquePointer) { address = UInt(bitPattern: pointer) }
+    init(_ pointer: OpaquePointer, server: String) {
+        address = UInt(bitPattern: pointer)
+        self.server = server
+    }
 
     deinit { unsafe PQfreeCancel(OpaquePointer(bitPattern: address)) }
+
+    /// Whether it is still likely to meet the statement that it is for.
+    var isTimely: Bool { Clock.monotonicMilliseconds < madeMilliseconds + Canceller.patienceMilliseconds }
 
     /// Opens a connection of its own, asks, and waits for the server to hang up: blocks while the server is frozen.
     func send() {
@@ -21,20 +29,55 @@ final class CancelRequest: Sendable {
     }
 }
 
-/// The process's one thread for cancel requests, because libpq 15 has no other than the blocking call.
+/// The process's threads for cancel requests, one for each server, because libpq 15 has no other than the blocking call: a frozen server
+/// holds up its own cancels and nobody else's.
 ///
-/// Best effort: a frozen server holds the thread up, and once 64 requests wait more of them are dropped. What bounds a
-/// statement is `statement_timeout`; a cancel only ends it earlier.
+/// Best effort: what has waited too long is dropped, as its statement may have ended and another be hit, and so is what comes while too many wait.
+/// What bounds a statement is `statement_timeout`; a cancel only ends it earlier.
 enum Canceller {
-    private static let requests = Mailbox<CancelRequest>(capacity: 64)
-    private static let thread = LoopThread(name: "pg-cancel") { loop in
-        let receiver = MailboxReceiver(loop: loop, mailbox: requests) { $0.send() }
-        withExtendedLifetime(receiver) { loop.run() }
+    /// Beyond it a request is not sent. Well below the time for which `ReplicaPool` takes a statement that was stopped for one hit in place of another.
+    static let patienceMilliseconds: UInt64 = 1_000
+    /// Requests that wait for one server; its thread may hold as many again.
+    static let waitingMax = 64
+    /// Threads, which live as long as the process. A process knows a handful of servers.
+    static let serversMax = 16
+
+    /// Requests that were not sent.
+    static let dropped = Counter()
+    private static let lanes = Locked<[String: CancelLane]>([:])
+
+    /// Leaves the request to its server's thread, which starts with the first one. Never blocks.
+    static func send(_ request: CancelRequest) {
+        let lane: CancelLane? = lanes.withLock { lanes in
+            if let lane = lanes[request.server] { return lane }
+            guard lanes.count < serversMax else { return nil }
+            let lane = CancelLane()
+            lanes[request.server] = lane
+            return lane
+        }
+        if lane?.take(request) != true { drop() }
     }
 
-    /// Leaves the request to the thread, which starts with the first one. Never blocks.
-    static func send(_ request: CancelRequest) {
-        _ = thread
-        if !requests.send(request) { Log.info("a cancel request was dropped: too many wait") }
+    fileprivate static func drop() {
+        dropped.add()
+        Log.info("a cancel request was dropped")
     }
+}
+
+/// The thread for the cancel requests of one server.
+private final class CancelLane: Sendable {
+    private let requests: Mailbox<CancelRequest>
+    private let thread: LoopThread
+
+    init() {
+        let requests = Mailbox<CancelRequest>(capacity: Canceller.waitingMax)
+        self.requests = requests
+        thread = LoopThread(name: "pg-cancel") { loop in
+            let receiver = MailboxReceiver(loop: loop, mailbox: requests) { $0.isTimely ? $0.send() : Canceller.drop() }
+            withExtendedLifetime(receiver) { loop.run() }
+        }
+    }
+
+    /// False when too many wait.
+    func take(_ request: CancelRequest) -> Bool { requests.send(request) }
 }

@@ -95,7 +95,13 @@ final class ConnectionHandle {
     func nextResult() -> ResultHandle? { unsafe PQgetResult(pointer).map { unsafe ResultHandle($0) } }
 
     /// What another thread needs to ask the server to stop this connection's work.
-    func cancelRequest() -> CancelRequest? { unsafe PQgetCancel(pointer).map { unsafe CancelRequest($0) } }
+    func cancelRequest() -> CancelRequest? {
+        unsafe PQgetCancel(pointer).map { request in
+            let place = unsafe [PQhostaddr(pointer).flatMap { unsafe $0.pointee == 0 ? nil : $0 } ?? PQhost(pointer), PQport(pointer)]
+            return unsafe CancelRequest(
+                request, server: place.map { unsafe $0.map { unsafe String(cString: $0) } ?? "" }.joined(separator: ":"))
+        }
+    }
 }
 
 /// The arrays that libpq wants for parameters, kept so that they are made once.

@@ -215,6 +215,7 @@ public final class ReplicaPool {
 
     // MARK: Cancelling
 
+    /// Above the time that a request to stop may wait to be sent (`Canceller`).
     private static let cancelHitNanoseconds: UInt64 = 2_000_000_000
 
     /// Asks servers to stop what nobody waits for any more.

@@ -77,6 +77,10 @@ public struct ReplicaPoolMetrics: Sendable {
         page.counter("sluice_replica_reads_refused_total", help: "Reads that no server could take.") { refused.value }
         page.counter("sluice_replica_reads_retried_total", help: "Reads repeated on another server.") { retried.value }
         page.counter("sluice_replica_ejections_total", help: "Times a replica left the serving ones.") { ejections.value }
+        page.counter(
+            "sluice_replica_cancels_dropped_total",
+            help: "Requests to stop a read that were not sent: too many waited for a server, or too long."
+        ) { Canceller.dropped.value }
         for index in states.indices {
             let (state, lag) = (states[index], lagMilliseconds[index])
             page.seconds(

@@ -105,6 +105,11 @@ final class TestServer: Sendable {
     /// Freezes the server and all its processes: connections stay open and nothing answers.
     func freeze() throws { try Self.shell("cd \(folder) && \(Self.listProcesses) >server.pids && kill -STOP $(cat server.pids)") }
 
+    /// Freezes only the process that takes connections: those there are go on.
+    func freezePostmaster() throws {
+        try Self.shell("cd \(folder) && head -1 data/postmaster.pid >server.pids && kill -STOP $(cat server.pids)")
+    }
+
     func thaw() throws { try Self.shell("cd \(folder) && kill -CONT $(cat server.pids) && rm server.pids") }
 
     /// Freezes only the process that receives the primary's log.
