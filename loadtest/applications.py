@@ -12,24 +12,18 @@ import urllib.request
 from faults import Parts
 from measure import free_port, run
 from namespaces import Clock
+from servers import Server
 
 
-class Member:
-    """A process that is started again a second after it has ended, until it is stopped."""
+class Member(Server):
+    """Started again a second after it has ended, until it is stopped."""
 
     PAUSE = 1.0
 
     def __init__(self, name, words, environment, log, admin):
-        self.name, self.words, self.environment, self.admin = name, words, environment, admin
-        self.log = open(log, "ab")
-        self.is_stopping = False
-        self.start()
-        self.keeper = threading.Thread(target=self.keep, daemon=True)
-        self.keeper.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [str(word) for word in self.words], stderr=self.log, stdout=self.log, stdin=subprocess.DEVNULL, env=self.environment)
+        self.name, self.admin, self.is_stopping = name, admin, False
+        super().__init__(words, log, environment)
+        threading.Thread(target=self.keep, daemon=True).start()
 
     def keep(self):
         while True:
@@ -37,7 +31,7 @@ class Member:
             time.sleep(self.PAUSE)
             if self.is_stopping:
                 return
-            self.start()
+            self.begin()
 
     @property
     def is_ready(self):
@@ -46,14 +40,9 @@ class Member:
         except OSError:
             return False
 
-    def stop(self):
+    def end(self):
         self.is_stopping = True
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self.log.close()
+        super().end()
 
 
 class Applications(Parts):
@@ -99,5 +88,5 @@ class Applications(Parts):
 
     def __exit__(self, *everything):
         for member in self.members:
-            member.stop()
+            member.end()
         super().__exit__(*everything)

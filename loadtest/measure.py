@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import re
 import socket
 import statistics
 import subprocess
@@ -43,11 +42,22 @@ def children(pid):
     return [pid] + [int(child) for child in listed]
 
 
-def metric(admin, name):
-    """A metric of the process with this admin listener, ADDRESS:PORT: the sum of its series, as of threads."""
+def metrics(admin):
+    """The metrics of the process with this admin listener, ADDRESS:PORT, by name: each the sum of its series, as of threads."""
     with urllib.request.urlopen(f"http://{admin}/metrics", timeout=5) as page:
-        text = page.read().decode()
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", text, re.M))
+        lines = page.read().decode().splitlines()
+    sums = {}
+    for line in lines:
+        if not line.startswith("#"):
+            series, value = line.rsplit(" ", 1)
+            name = series.partition("{")[0]
+            sums[name] = sums.get(name, 0) + float(value)
+    return sums
+
+
+def metric(admin, name):
+    """One of them."""
+    return metrics(admin)[name]
 
 
 class Figures:

@@ -28,11 +28,15 @@ class Server:
     """A process of the benchmark's own, stopped by its id whatever happens."""
 
     def __init__(self, words, log, environment=None, stop=signal.SIGTERM, user=()):
+        self.words = [*user, *(str(word) for word in words)]
+        self.environment = dict(os.environ, **(environment or {}))
         self.log = open(log, "ab")
         self.stop = stop
+        self.begin()
+
+    def begin(self):
         self.process = subprocess.Popen(
-            [*user, *(str(word) for word in words)], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
-            env=dict(os.environ, **(environment or {})))
+            self.words, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=self.environment)
 
     def wait_for(self, ready, what, seconds=30):
         deadline = time.monotonic() + seconds
