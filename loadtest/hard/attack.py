@@ -21,6 +21,7 @@ KIND, ADDRESS, COUNT, SECONDS = sys.argv[1], sys.argv[2].rsplit(":", 1), int(sys
 KEY = sys.argv[5] if len(sys.argv) > 5 else "none"
 TARGET = (ADDRESS[0], int(ADDRESS[1]))
 BODY_BYTES = 60_000
+READ_SETTLES_SECONDS = 3
 
 head = f"Host: a\r\nAuthorization: Bearer {KEY}\r\n"
 FIRST = {
@@ -74,6 +75,9 @@ def hold():
         alive[connection.fileno()] = connection
         # A slow reader does not read; its end is seen by the server's own numbers.
         poll.register(connection.fileno(), select.EPOLLHUP if KIND == "read" else select.EPOLLIN)
+    if KIND == "read":
+        # Not what so many pages cost, but what it costs that nobody reads them.
+        time.sleep(READ_SETTLES_SECONDS)
     print("ready", flush=True)
     end = time.monotonic() + SECONDS
     next_byte = time.monotonic() + 1
