@@ -83,9 +83,10 @@ private struct ModelRun {
             let covered = coverage
             let isAsked = wasRefused || random.chance(50)
             wasRefused = false
-            let first = send(after: next, isAsked: isAsked)
+            let first = send(after: next, 1 + random.below(random.chance(50) ? 4 : 40), isAsked: isAsked)
             var batches = [first]
-            if random.chance(30), mayFollow(first.range.upperBound) { batches.append(send(after: first.range.upperBound, isAsked: false)) }
+            let more = 1 + random.below(4)
+            if mayFollow(first.range.upperBound, more) { batches.append(send(after: first.range.upperBound, more, isAsked: false)) }
             if random.chance(15), first.isAsked || !isTaken(first.effects, first.operations) {
                 // The worker dies before it stores, and another starts with nothing; what the dead one had decided
                 // arrives at the storage after the other has stored the same commands.
@@ -127,8 +128,8 @@ private struct ModelRun {
     }
 
     /// Decides a batch that begins at a place in the log, and ends it.
-    private mutating func send(after start: Int, isAsked: Bool) -> Sent {
-        let end = min(start + 1 + random.below(random.chance(50) ? 4 : 40), world.log.count)
+    private mutating func send(after start: Int, _ count: Int, isAsked: Bool) -> Sent {
+        let end = min(start + count, world.log.count)
         var operations: [SimulatedStorage.Operation] = []
         teach(start..<end, asksForPayments: isAsked)
         var fault: String?
@@ -141,10 +142,10 @@ private struct ModelRun {
         return Sent(range: start..<end, effects: effects, operations: operations, isAsked: isAsked, fault: fault)
     }
 
-    /// Whether nothing must be asked for a batch of commands from here on, however long: storage does not know yet what comes before.
-    private func mayFollow(_ start: Int) -> Bool {
+    /// Whether nothing must be asked for a batch of commands from here on: storage does not know yet what comes before.
+    private func mayFollow(_ start: Int, _ count: Int) -> Bool {
         guard start < world.log.count else { return false }
-        return world.log[start..<min(start + 40, world.log.count)].allSatisfy { record in
+        return world.log[start..<min(start + count, world.log.count)].allSatisfy { record in
             guard case .pay = record.envelope.command else { return false }
             return record.envelope.accounts.allSatisfy { book.knows($0) }
         }
