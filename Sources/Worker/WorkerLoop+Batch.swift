@@ -62,7 +62,7 @@ extension WorkerLoop {
         // The next batch starts from what this one comes to. Should it fail, what both touched is forgotten.
         book.commit()
         FailPoint.decided.hit()
-        failTimer = FailPoint.sent.afterTurn(loop)
+        if let timer = FailPoint.sent.afterTurn(loop) { failTimer = timer }
         beforeSending()
         store(batch, decision)
         // What is forgotten now is asked for behind this batch.
@@ -88,26 +88,24 @@ extension WorkerLoop {
     }
 
     /// PostgreSQL has answered a batch. What follows from a failure waits until the batch behind it is answered as well, which PostgreSQL
-    /// refuses then: its partitions are not where it expects them.
+    /// refuses then: a partition of it is not where it expects it.
     private func ended(_ batch: Batch, _ decision: Decision, _ result: Result<[Rows], PostgresError>) {
         if let first = failedFirst {
             failedFirst = nil
             abandon(batch, decision)
             machine.withdrawFollowing()
-            // Stored after all, where it shares no partition with the other: where each stands is asked then.
-            let isStored = if case .success = result { true } else { false }
-            return failed(first.batch, first.decision, first.error, mayDecideAgain: !isStored)
+            return failed(first.batch, first.decision, first.error)
         }
         switch result {
         case .success: stored(batch, decision)
         case .failure(let error) where machine.following != nil: failedFirst = FailedBatch(batch: batch, decision: decision, error: error)
-        case .failure(let error): failed(batch, decision, error, mayDecideAgain: true)
+        case .failure(let error): failed(batch, decision, error)
         }
     }
 
-    private func failed(_ batch: Batch, _ decision: Decision, _ error: PostgresError, mayDecideAgain: Bool) {
+    private func failed(_ batch: Batch, _ decision: Decision, _ error: PostgresError) {
         abandon(batch, decision)
-        guard mayDecideAgain, !decision.stored.isNewKnown, StoredBatch.isRefusalOfOldIDs(error) else { return failed(error) }
+        guard !decision.stored.isNewKnown, StoredBatch.isRefusalOfOldIDs(error) else { return failed(error) }
         // Ids of the batch were decided before, and nobody had asked: it is decided again, and now it is asked.
         status.batchesDecidedAgain.add()
         batchesToLookUp = options.limits.lookedUpBatches
@@ -159,7 +157,7 @@ extension WorkerLoop {
             deadLetters: decision.deadLetters, reach: batch.reach)
         FailPoint.published.hit()
         relay(decision.events, bodies, reach: batch.reach)
-        relayFailTimer = FailPoint.relayed.afterTurn(loop)
+        if let timer = FailPoint.relayed.afterTurn(loop) { relayFailTimer = timer }
         retell(decision.retellings)
         log(batch, decision)
     }

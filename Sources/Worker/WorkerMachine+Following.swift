@@ -24,14 +24,21 @@ extension WorkerMachine {
     mutating func learned() { mayFollow = phase == .processing && !sent.isEmpty && following == nil }
 
     /// A full batch of plain commands. Fewer than that are better gathered, and whatever may stop a partition is looked at once all before it
-    /// is stored.
+    /// is stored. It shares a partition with the batch before it: else the database could store it when that one fails.
     mutating func formFollowing() -> Action? {
         guard mayFollow, !isHeldBack, toAcquire.isEmpty, batchLimit == limits.batchRecordsMax, queuedRecords >= batchLimit else {
             return nil
         }
         mayFollow = false
-        guard upcoming.allSatisfy({ isPlain($0) }) else { return nil }
-        following = Batch(records: takeUpcoming(), isRepublished: false)
+        guard let batch, upcoming.allSatisfy({ isPlain($0) }) else { return nil }
+        let reach = batch.reach
+        guard upcoming.contains(where: { reach[$0.position.partition] != nil }) else { return nil }
+        let records = takeUpcoming()
+        for record in records {
+            _ = partitions[record.position.partition]?.poison.note(
+                isUnreadable: false, at: record.position.offset, window: limits.poisonWindow)
+        }
+        following = Batch(records: records, isRepublished: false)
         return .follow
     }
 

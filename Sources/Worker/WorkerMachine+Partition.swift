@@ -2,11 +2,17 @@ internal import Ledger
 internal import Store
 
 extension WorkerMachine {
-    /// The partitions that run, but for those whose earlier owner's commits are not all published.
+    /// The partitions that run, but for those of which something may be stored and not published.
     var publishedPartitions: [(partition: Int32, epoch: Int64)] {
         partitions.compactMap { number, partition in
-            partition.stopReason == nil && partition.published >= partition.grant.nextOffset ? (number, partition.grant.leaseEpoch) : nil
+            isVouchedFor(number, partition) ? (number, partition.grant.leaseEpoch) : nil
         }
+    }
+
+    /// Not while what is sent has an unknown outcome, nor before what was found stored is published.
+    private func isVouchedFor(_ number: Int32, _ partition: Partition) -> Bool {
+        partition.stopReason == nil && partition.published >= max(partition.grant.nextOffset, partition.foundStored)
+            && (phase == .processing || sent[number] == nil)
     }
 
     /// What the next batch is made of where nothing speaks against it.
@@ -109,6 +115,8 @@ extension WorkerMachine {
         /// How far both were stored by the last note.
         var noted: PartitionNote?
         var lastDecidedAt: Timestamp
+        /// Below it is stored what the answer of the database did not come for.
+        var foundStored: Int64 = 0
         var poison = PoisonWindow()
         var stopReason: String?
         /// Stopped because the ledger has another owner's epoch.
@@ -118,7 +126,7 @@ extension WorkerMachine {
     /// Which of a partition's last records could not be read or applied.
     struct PoisonWindow: Equatable {
         /// Oldest first: unreadable or not.
-        private var records: [Bool] = []
+        private(set) var records: [Bool] = []
         /// Records below it are counted already: a batch that is tried again is not counted again.
         private var countedBelow: Int64 = 0
 

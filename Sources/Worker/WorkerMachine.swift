@@ -284,6 +284,10 @@ struct WorkerMachine {
                 wentBack(number, from: partition.next, to: place.nextOffset)
                 continue
             }
+            if place.nextOffset > partition.next {
+                partitions[number]?.foundStored = place.nextOffset
+                partitions[number]?.lastDecidedAt = max(partition.lastDecidedAt, sent[number]?.lastDecidedAt ?? partition.lastDecidedAt)
+            }
             partitions[number]?.next = place.nextOffset
             if place.line > partition.grant.line { wasPromoted(number, from: partition.grant.line, to: place.line) }
         }

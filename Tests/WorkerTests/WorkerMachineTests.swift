@@ -751,7 +751,7 @@ import Wire
         #expect(machine.following?.records.map(\.position.offset) == [4, 5, 6, 7])
     }
 
-    @Test func `when the first fails it is asked where the partitions of both stand: the other may be stored`() {
+    @Test func `a batch that shares no partition with the one under way does not follow it: it could be stored when that one fails`() {
         var limits = WorkerLimits()
         limits.batchRecordsMax = 4
         var machine = WorkerMachine(limits: limits)
@@ -759,24 +759,43 @@ import Wire
         _ = machine.next()
         machine.granted([grant(0), grant(1)])
         for offset in 0..<4 as Range<Int64> { machine.received(record(0, offset)) }
-        for offset in 0..<4 as Range<Int64> { machine.received(record(1, offset)) }
+        for offset in 0..<7 as Range<Int64> { machine.received(record(1, offset)) }
+        machine.received(record(0, 4))
         #expect(machine.next() == .process)
+        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == nil)
+        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == .process)
+        #expect(machine.batch?.reach == [1: 4])
         machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
         #expect(machine.next() == .follow)
-        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
-        machine.withdrawFollowing()
-        _ = machine.failed("serialization", dataRefused: false, jitter: 0)
+        #expect(machine.following?.reach == [0: 5, 1: 7])
+    }
+
+    @Test func `nobody vouches for a partition while it is not known what is stored, nor before that is published`() {
+        var machine = sending(more: 0)
+        #expect(machine.publishedPartitions.map(\.partition) == [0])
+        _ = machine.failed("lost", dataRefused: false, jitter: 0)
+        #expect(machine.publishedPartitions.isEmpty)
         machine.waited()
-        #expect(machine.next() == .check([0, 1]))
-        machine.placed([
-            PartitionPlace(partition: 0, nextOffset: 0, epoch: 1), PartitionPlace(partition: 1, nextOffset: 4, epoch: 1),
-        ])
-        #expect(machine.next() == .process)
-        #expect(machine.batch?.records.map(\.position.partition) == [0, 0, 0, 0])
-        machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
-        #expect(machine.next() == nil, "the others are told again, not decided")
-        machine.stored(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        #expect(machine.next() == .check([0]))
+        #expect(machine.publishedPartitions.isEmpty)
+        machine.placed([PartitionPlace(partition: 0, nextOffset: 4, epoch: 1)])
+        #expect(machine.publishedPartitions.isEmpty)
+        #expect(machine.partitions[0]?.lastDecidedAt == Timestamp(microseconds: 9))
         #expect(machine.next() == .republish)
+        machine.republished()
+        machine.published([0: 4])
+        #expect(machine.publishedPartitions.map(\.partition) == [0])
+    }
+
+    @Test func `records that follow count among the good ones`() {
+        var machine = sending(more: 4)
+        #expect(machine.next() == .follow)
+        machine.withdrawFollowing()
+        machine.learned()
+        #expect(machine.next() == .follow)
+        #expect(machine.partitions[0]?.poison.records == [Bool](repeating: false, count: 8))
     }
 
     @Test func `a batch that is bisected is followed by none`() {
