@@ -47,10 +47,11 @@ extension WorkerLoop {
         guard !isStopping, questions.isEmpty else { return machine.withdrawFollowing() }
         // In front of it: the answer then comes while it is stored, and what comes after it is decided meanwhile. It changes none of these
         // accounts, as it knows its own.
-        decide(batch, questions, Answers()) { [unowned self] in learnAhead() }
+        learnAhead()
+        decide(batch, questions, Answers())
     }
 
-    private func decide(_ batch: Batch, _ questions: Questions, _ answers: Answers, beforeSending: () -> Void = {}) {
+    private func decide(_ batch: Batch, _ questions: Questions, _ answers: Answers) {
         if questions.asksForPayments {
             batchesToLookUp = answers.priorDecisions.isEmpty ? batchesToLookUp - 1 : options.limits.lookedUpBatches
         }
@@ -63,7 +64,6 @@ extension WorkerLoop {
         book.commit()
         FailPoint.decided.hit()
         if let timer = FailPoint.sent.afterTurn(loop) { failTimer = timer }
-        beforeSending()
         store(batch, decision)
         // What is forgotten now is asked for behind this batch.
         book.shrink(to: options.limits.accountsKnownMax)
@@ -72,12 +72,7 @@ extension WorkerLoop {
 
     private func store(_ batch: Batch, _ decision: Decision) {
         let isFollowing = machine.following != nil
-        let isSent =
-            database?.execute(decision.stored.queries) { [unowned self] result in
-                ended(batch, decision, result)
-                finishRevocationIfDue()
-                pump()
-            } ?? false
+        let isSent = execute(decision.stored.queries) { [unowned self] result in ended(batch, decision, result) }
         if isSent {
             if isFollowing { status.batchesFollowing.add() }
             return machine.sent(decision.stored.advances)

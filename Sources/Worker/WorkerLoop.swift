@@ -259,16 +259,22 @@ final class WorkerLoop {
 
     /// Runs queries; a failure goes to the machine, an answer to the handler, and then the next thing is done.
     func ask(_ queries: [Query], answered: @escaping ([Rows]) -> Void) {
-        let isSent =
-            database?.execute(queries) { [unowned self] result in
-                switch result {
-                case .success(let rows): answered(rows)
-                case .failure(let error): failed(error)
-                }
-                finishRevocationIfDue()
-                pump()
-            } ?? false
+        let isSent = execute(queries) { [unowned self] result in
+            switch result {
+            case .success(let rows): answered(rows)
+            case .failure(let error): failed(error)
+            }
+        }
         if !isSent { failed(.notReady) }
+    }
+
+    /// Runs queries, and does the next thing once they are answered. False when they could not be sent.
+    func execute(_ queries: [Query], answered: @escaping (Result<[Rows], PostgresError>) -> Void) -> Bool {
+        database?.execute(queries) { [unowned self] result in
+            answered(result)
+            finishRevocationIfDue()
+            pump()
+        } ?? false
     }
 
     func failed(_ error: PostgresError) {

@@ -267,6 +267,20 @@ private final class Client {
         #expect(good.bodies == ["/x"])
     }
 
+    /// What a server has counted when it has closed a client that sends requests and reads no answer, or after five seconds.
+    private func countersOnceClosed(
+        _ loop: EventLoop, _ limits: HTTPServer<Echo>.Limits, requests: Int, bodyBytes: Int, receiveBytes: CInt? = nil
+    ) throws -> ServerCounters {
+        let echo = try Echo(loop, limits: limits)
+        let counters = echo.server!.counters
+        let request = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: \(bodyBytes)\r\n\r\n" + String(repeating: "x", count: bodyBytes)
+        let client = try Client(loop, echo.server!.addresses[0], [], receiveBytes: receiveBytes)
+        client.isReading = false
+        client.send(String(repeating: request, count: requests))
+        for _ in 0..<200 where counters.closed.value == 0 { run(loop, milliseconds: 25) }
+        return counters
+    }
+
     @Test func `a client that does not read its answers is read no further and closed in time`() throws {
         let loop = EventLoop()
         var limits = HTTPServer<Echo>.Limits()
@@ -274,14 +288,8 @@ private final class Client {
         limits.connection.request.bodyBytesMax = 4_000_000
         limits.connection.unwrittenBytesMax = 16_000_000
         limits.sweepMilliseconds = 10
-        let echo = try Echo(loop, limits: limits)
-        let request = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + String(repeating: "x", count: 3_000_000)
-        let client = try Client(loop, echo.server!.addresses[0], [])
-        client.isReading = false
-        client.send(String(repeating: request, count: 10))
-        for _ in 0..<200 where echo.server!.counters.closed.value == 0 { run(loop, milliseconds: 25) }
+        let counters = try countersOnceClosed(loop, limits, requests: 10, bodyBytes: 3_000_000)
         // The kernel takes some of the answers. With one that it did not take whole, the other requests stay in the kernel too.
-        let counters = echo.server!.counters
         #expect((1...8).contains(counters.requests.value))
         #expect(counters.open.value == 0 && counters.writeTimeouts.value == 1)
     }
@@ -292,14 +300,8 @@ private final class Client {
         limits.connection.writeMilliseconds = 200
         limits.connection.request.bodyBytesMax = 50_000
         limits.sweepMilliseconds = 10
-        let echo = try Echo(loop, limits: limits)
-        let request = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + String(repeating: "x", count: 50_000)
-        let client = try Client(loop, echo.server!.addresses[0], [], receiveBytes: 4_096)
-        client.isReading = false
-        client.send(String(repeating: request, count: 30))
-        for _ in 0..<200 where echo.server!.counters.closed.value == 0 { run(loop, milliseconds: 25) }
+        let counters = try countersOnceClosed(loop, limits, requests: 30, bodyBytes: 50_000, receiveBytes: 4_096)
         // Without the bound loopback takes more than two megabytes, and so all of them.
-        let counters = echo.server!.counters
         #expect((2...8).contains(counters.requests.value))
         #expect(counters.open.value == 0 && counters.writeTimeouts.value == 1)
     }
