@@ -39,28 +39,41 @@ enum Canceller {
     static let patienceMilliseconds: UInt64 = 1_000
     /// Requests that wait for one server; its thread may hold as many again.
     static let waitingMax = 64
-    /// Threads, which live as long as the process. A process knows a handful of servers.
-    static let serversMax = 16
+    /// Threads, which live as long as the process. A process knows a handful of servers; where addresses come and go, a new server is
+    /// given the thread of the one that was asked longest ago.
+    static let lanesMax = 16
 
     /// Requests that were not sent.
     static let dropped = Counter()
-    private static let lanes = Locked<[String: CancelLane]>([:])
+    private static let lanes = Locked(LaneTable<CancelLane>(capacity: lanesMax))
 
     /// Leaves the request to its server's thread, which starts with the first one. Never blocks.
     static func send(_ request: CancelRequest) {
-        let lane: CancelLane? = lanes.withLock { lanes in
-            if let lane = lanes[request.server] { return lane }
-            guard lanes.count < serversMax else { return nil }
-            let lane = CancelLane()
-            lanes[request.server] = lane
-            return lane
-        }
-        if lane?.take(request) != true { drop() }
+        let lane = lanes.withLock { $0.lane(for: request.server, make: CancelLane.init) }
+        if !lane.take(request) { drop() }
     }
 
     fileprivate static func drop() {
         dropped.add()
         Log.info("a cancel request was dropped")
+    }
+}
+
+/// One lane for each server, and a bound.
+struct LaneTable<Lane> {
+    private let capacity: Int
+    /// The server that was asked for last is at the end.
+    private var entries: [(server: String, lane: Lane)] = []
+
+    /// - Parameter capacity: most lanes, above 0.
+    init(capacity: Int) { self.capacity = capacity }
+
+    /// The server's lane. A server beyond the bound takes over the lane of the one that was asked for longest ago.
+    mutating func lane(for server: String, make: () -> Lane) -> Lane {
+        let index = entries.firstIndex { $0.server == server } ?? (entries.count < capacity ? nil : 0)
+        let lane = index.map { entries.remove(at: $0).lane } ?? make()
+        entries.append((server, lane))
+        return lane
     }
 }
 

@@ -44,4 +44,18 @@ import Testing
         for number in 0..<5 { #expect(try answers.rows("after \(number)").count == 1) }
         #expect(Canceller.dropped.value >= dropped + UInt64(2 * Canceller.waitingMax))
     }
+
+    @Test func `a server beyond the bound takes over the lane that was used longest ago`() {
+        var table = LaneTable<Int>(capacity: 3)
+        var made = 0
+        func lane(_ server: String) -> Int {
+            table.lane(for: server) {
+                made += 1
+                return made
+            }
+        }
+        #expect(["a", "b", "c", "a"].map(lane) == [1, 2, 3, 1])
+        #expect(["d", "b", "a", "d"].map(lane) == [2, 3, 1, 2])
+        #expect(made == 3)
+    }
 }
