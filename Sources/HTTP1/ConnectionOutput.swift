@@ -84,6 +84,8 @@ extension ConnectionMachine {
             readDeadline = min(readDeadline, now + limits.drainIdleMilliseconds)
             return .none
         }
+        // The answers are on their way and say nothing of an end: that of the next request, which was set aside, will.
+        if hasBacklog, answered == delivered { return .none }
         readDeadline = .max
         finish(after: delivered &- 1, lingering: true)
         return .none

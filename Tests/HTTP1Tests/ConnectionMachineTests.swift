@@ -355,6 +355,21 @@ import Testing
         #expect(client.wrote() == .shutDownWriting)
     }
 
+    @Test func `a request that was set aside until answers are written is served when draining begins meanwhile, and is the last`() {
+        var limits = ConnectionLimits()
+        limits.gatheredBytesMax = 100
+        let client = Client(limits: limits)
+        _ = client.receive(Client.get("/0"))
+        #expect(client.answer(0) == write(.implied))
+        #expect(client.receive(Client.get("/1") + Client.get("/never"), gathered: 100) == [.pause])
+        #expect(client.drain() == .none)
+        #expect(client.wrote(50) == .none)
+        #expect(client.wrote() == .resume)
+        #expect(client.receive() == [.request(1, body: ByteRange(28, 28)), .needsMore])
+        #expect(client.answer(1) == write(.close))
+        #expect(client.wrote() == .shutDownWriting)
+    }
+
     @Test func `draining between answer and write still ends`() {
         let client = Client()
         _ = client.receive(Client.get("/0"))
