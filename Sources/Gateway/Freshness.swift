@@ -1,3 +1,5 @@
+internal import Store
+
 /// Until when the accounts of each partition may be believed as Redis has them: what the leases of the workers said. No I/O, no clock.
 ///
 /// A worker renews the lease of a partition while everything it has committed there is in Redis. Without a good one Redis may lack
@@ -20,7 +22,8 @@ struct Freshness {
     /// For how many milliseconds, from when it was asked for, the lease of a partition is good.
     mutating func learn(_ partition: Int32, leftMilliseconds: Int64, askedMilliseconds: UInt64) {
         guard goodUntil.indices.contains(Int(partition)) else { return }
-        goodUntil[Int(partition)] = askedMilliseconds + UInt64(max(0, leftMilliseconds))
+        let left = min(leftMilliseconds, Int64(CacheLifetime.leaseMilliseconds))
+        goodUntil[Int(partition)] = askedMilliseconds + UInt64(max(0, left))
     }
 
     /// The connection is lost: the next one may be to a server that knows less.

@@ -4,7 +4,7 @@ public import Redis
 public enum RedisFunctions {
     /// What the functions' names begin with. The number is the file's version, in the name of the library too: what another build loads
     /// replaces nothing of this one's. It rises with every change of the file, to which `RedisFunctionsTests` holds it.
-    public static let prefix: StaticString = "sluice_2_"
+    public static let prefix: StaticString = "sluice_3_"
 
     /// A function's whole name.
     public static func name(_ function: String) -> String { "\(prefix)\(function)" }

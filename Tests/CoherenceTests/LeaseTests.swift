@@ -145,7 +145,7 @@ import Testing
     @Test func `builds of different versions call their own functions, whoever loaded last, and share what is stored`() throws {
         try withServer { server in
             // The next build, in which a renewal means something else, and one from before there were versions.
-            let next = RedisFunctions.source.replacing("sluice_2", with: "sluice_3")
+            let next = RedisFunctions.source.replacing("sluice_3", with: "sluice_4")
                 .replacing("local function renew(keys, args)", with: "local function renew(keys, args)\n    if true then return 77 end")
             let first = "#!lua name=sluice\nredis.register_function('sluice_renew', function() return 11 end)"
             func connect(_ source: String) throws -> RedisConnection {
@@ -162,7 +162,7 @@ import Testing
                 let (older, newer) = (try connect(first), try connect(next))
                 #expect(try client.renew() == round)
                 for connection in [old, older] { #expect(try renew(connection, "sluice_renew") == 11) }
-                for connection in [new, newer] { #expect(try renew(connection, "sluice_3_renew") == 77) }
+                for connection in [new, newer] { #expect(try renew(connection, "sluice_4_renew") == 77) }
                 try client.put(Int(round))
                 let fill = ["FCALL", "sluice_3_fill", "2", "a", "l:0", "\(round)", "of the next", "60000", "0"]
                 #expect(try newer.command(fill).integer == 1)
@@ -196,6 +196,26 @@ import Testing
             usleep(400_000)
             server.thaw()
             #expect(try client.left()[0] == 0)
+        }
+    }
+
+    /// As a server has it whose clock was set back by an hour after a renewal.
+    @Test func `a lease of before the server's clock was set back is not good, and once renewed readers fill again`() throws {
+        #expect(RedisFunctions.source.contains("local lease_milliseconds = \(CacheLifetime.leaseMilliseconds)\n"))
+        try withServer { server in
+            let client = try Client(server)
+            guard case .array(let time) = try client.call("TIME"), let seconds = time.first?.text.flatMap({ Int($0) }) else {
+                return #expect(Bool(false), "no time")
+            }
+            let ahead = (seconds + 3_600) * 1_000
+            #expect(try client.call("SET", "l:0", "1 5 \(ahead) \(ahead + 1_000)").text == "OK")
+            #expect(try client.left() == [0, 0])
+            #expect(try !client.fill(1, "x", age: 0))
+            #expect(try client.renew(confirmed: 5) == 6)
+            let left = try client.left()[0] ?? 0
+            #expect((1...1_000).contains(left))
+            usleep(20_000)
+            #expect(try client.fill(1, "x", age: 0))
         }
     }
 

@@ -213,4 +213,21 @@ import Wire
         answer.write(body: body.span, .init(omitsBody: false, persistence: .implied), to: &output, date: empty.span)
         #expect(text(output) == "HTTP/1.1 304 Not Modified\r\nETag: \"R12\"\r\n\r\n")
     }
+
+    // MARK: Leases
+
+    @Test func `a lease is good for a lease's life after it was asked for, whatever Redis says`() {
+        var freshness = Freshness()
+        freshness.watch([1, 3])
+        #expect(!freshness.isGood(3, nowMilliseconds: 1_000))
+        freshness.learn(3, leftMilliseconds: 800, askedMilliseconds: 1_000)
+        freshness.learn(1, leftMilliseconds: -2, askedMilliseconds: 1_000)
+        #expect(freshness.isGood(3, nowMilliseconds: 1_799) && !freshness.isGood(3, nowMilliseconds: 1_800))
+        #expect(!freshness.isGood(1, nowMilliseconds: 1_000) && !freshness.isGood(2, nowMilliseconds: 1_000))
+        freshness.learn(3, leftMilliseconds: 3_600_000, askedMilliseconds: 2_000)
+        #expect(freshness.isGood(3, nowMilliseconds: 2_999) && !freshness.isGood(3, nowMilliseconds: 3_000))
+        freshness.learn(3, leftMilliseconds: 800, askedMilliseconds: 3_000)
+        freshness.forgetAll()
+        #expect(!freshness.isGood(3, nowMilliseconds: 3_001))
+    }
 }

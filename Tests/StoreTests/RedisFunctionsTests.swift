@@ -6,7 +6,8 @@ import Testing
     /// SHA-256 of `infra/redis/sluice.lua` in each version. A build that has run loads what stands here under that number, and would
     /// take another text's functions for its own: a line is never edited, a change of the file is the next version and the next line.
     private static let versions: [(number: Int, digest: String)] = [
-        (2, "a4cab3fa1047ec01117d9a04975a3d8ed3a89a27f580f8ed23b560b739c6a120")
+        (2, "a4cab3fa1047ec01117d9a04975a3d8ed3a89a27f580f8ed23b560b739c6a120"),
+        (3, "f52413edf9a8da42e3d6e9fec85370610886e8b30caecd101abc9a931b209ba6"),
     ]
 
     @Test func `the functions are those of their version, which rises with every change`() throws {

@@ -1,11 +1,11 @@
-#!lua name=sluice_2
+#!lua name=sluice_3
 
 -- Values are REVISION "\n" BODY; an empty body is a floor. Redis is a copy: whatever these refuse, nothing is lost.
 --
 -- The number in the names is the version of this file (RedisFunctions.swift), and rises with every change of it: a build loads and calls
 -- its own alone, so that builds of different versions work side by side, as they do during an upgrade. They share the keys: a value whose
 -- form changes needs a key of its own.
-local prefix = 'sluice_2_'
+local prefix = 'sluice_3_'
 
 -- A value without a line end is none of ours: it is below every revision, and written over.
 local function revision_of(value)
@@ -78,12 +78,20 @@ local function now_milliseconds()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- A lease is EPOCH COUNT CREATED DEADLINE, times in milliseconds. Returns them, or nothing where there is no lease.
-local function lease_of(key)
+-- For so long a lease is good at most.
+local lease_milliseconds = 1000
+
+-- A lease is EPOCH COUNT CREATED DEADLINE, times in milliseconds. Returns epoch, count and creation, and for how many milliseconds it
+-- is still good; nothing where there is no lease. A deadline further away than a lease's life is of before this server's clock
+-- was set back, and says nothing; and what was created in the future was created now, or nobody's fill would be taken until then.
+local function lease_of(key, now)
     local value = redis.call('GET', key)
     if not value then return nil end
     local epoch, count, created, deadline = string.match(value, '^(%d+) (%d+) (%d+) (%d+)$')
-    return tonumber(epoch), tonumber(count), tonumber(created), tonumber(deadline)
+    if not epoch then return nil end
+    local left = math.max(0, tonumber(deadline) - now)
+    if left > lease_milliseconds then left = 0 end
+    return tonumber(epoch), tonumber(count), math.min(tonumber(created), now), left
 end
 
 -- An owner's number is its epoch, and 2^40 times the line of the ledger's history: how often its database was promoted or restored.
@@ -97,7 +105,7 @@ end
 local function renew(keys, args)
     local epoch, lifetime, confirmed = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
     local now = now_milliseconds()
-    local owner, count, created = lease_of(keys[1])
+    local owner, count, created = lease_of(keys[1], now)
     if owner and owner > epoch then return -1 end
     if owner == epoch and count < confirmed then return -2 end
     if owner and line_of(owner) < line_of(epoch) then return -3 end
@@ -111,8 +119,8 @@ local function fresh(keys)
     local now = now_milliseconds()
     local left = {}
     for index, key in ipairs(keys) do
-        local _, _, _, deadline = lease_of(key)
-        left[index] = math.max(0, (deadline or 0) - now)
+        local _, _, _, good = lease_of(key, now)
+        left[index] = good or 0
     end
     return left
 end
@@ -123,9 +131,9 @@ end
 -- if this server was emptied since; the lease was created after that. Without a good lease changes may be missing here, and floors.
 local function fill(keys, args)
     if keys[2] then
-        local owner, _, created, deadline = lease_of(keys[2])
         local now = now_milliseconds()
-        if not owner or deadline <= now or now - tonumber(args[4]) < created then return 0 end
+        local owner, _, created, good = lease_of(keys[2], now)
+        if not owner or good == 0 or now - tonumber(args[4]) < created then return 0 end
     end
     local revision = tonumber(args[1])
     local current = redis.call('GET', keys[1])
