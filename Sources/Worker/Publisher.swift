@@ -151,9 +151,12 @@ final class Publisher {
     }
 
     /// Makes Redis forget everything, before anything else is written: its values cannot be mended one by one.
-    func emptyCache() {
+    ///
+    /// - Parameter reach: the offsets below which everything is published once that is done.
+    func emptyCache(settling reach: [Int32: Int64] = [:]) {
         mustEmpty = true
         settleDebt()
+        if !reach.isEmpty { publish(accounts: [], tellings: [], deadLetters: [], reach: reach) }
     }
 
     // MARK: Leases

@@ -213,7 +213,7 @@ final class WorkerLoop {
             case .lost(let partition):
                 relay?.forget(partition: partition)
                 publisher.forget(partition: partition)
-            case .emptyCache: publisher.emptyCache()
+            case .emptyCache(let reach): publisher.emptyCache(settling: reach)
             }
         }
     }
@@ -221,6 +221,8 @@ final class WorkerLoop {
     private func perform(_ action: WorkerMachine.Action) {
         switch action {
         case .acquire(let partitions):
+            // What is taken over anew may have had another owner meanwhile; no batch is under way that was decided by what is forgotten.
+            forgetBook()
             ask([PartitionQueries.acquire(partitions, owner: options.name, logIncarnation: machine.logIncarnation)]) {
                 [unowned self] rows in
                 let grants = PartitionQueries.grants(rows[0]).map(\.redelivered)

@@ -77,7 +77,7 @@ extension WorkerMachine {
             "the ledger went back from offset \(offset) to \(stored): it lost what was committed. It is read and decided again from there")
         partitions[number] = nil
         notices.append(.lost(partition: number))
-        notices.append(.emptyCache)
+        notices.append(.emptyCache(settling: [:]))
         acquireLater([number])
     }
 
@@ -98,8 +98,8 @@ extension WorkerMachine {
         case stopped(partition: Int32, reason: String)
         /// What was decided here and is not yet told is not what the ledger has.
         case lost(partition: Int32)
-        /// Redis holds values that nobody can mend one by one.
-        case emptyCache
+        /// Redis holds values that nobody can mend one by one. Once it is empty everything below these offsets counts as published.
+        case emptyCache(settling: [Int32: Int64])
     }
 
     /// What the machine knows of a partition that it has taken over.

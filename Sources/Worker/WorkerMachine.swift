@@ -163,7 +163,7 @@ struct WorkerMachine {
         if grant.nextOffset - grant.publishedOffset > limits.republishedRecordsMax {
             // The debt stands until Redis was emptied: an owner that dies before that leaves it to the next one.
             first = grant.nextOffset
-            notices.append(.emptyCache)
+            notices.append(.emptyCache(settling: [number: first]))
         }
         // Events cannot be done without: they are written again however many they are.
         first = min(first, grant.relayedOffset)

@@ -121,6 +121,27 @@ import Wire
         run(milliseconds: 300)
         #expect(askedAt.count == 3)
     }
+
+    /// Else a partition in which nothing more happens would have no lease, and its next owner would empty Redis again.
+    @Test func `what an emptied Redis makes up for counts as published, and not before it is empty`() throws {
+        let server = try ScriptedRedis(loop: loop)
+        var isRefused = true
+        server.answer = { command in
+            guard command.first == "FLUSHDB", isRefused else { return "+OK\r\n" }
+            return "-READONLY You can't write against a read only replica.\r\n"
+        }
+        var published: [[Int32: Int64]] = []
+        let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: WorkerLimits()) {
+            published.append($0)
+        }
+        defer { publisher.close() }
+        publisher.emptyCache(settling: [3: 100])
+        for _ in 0..<50 where server.commandCount < 2 { run(milliseconds: 20) }
+        #expect(published.isEmpty)
+        isRefused = false
+        for _ in 0..<100 where published.isEmpty { run(milliseconds: 20) }
+        #expect(published == [[3: 100]])
+    }
 }
 
 /// A Redis on the test's own loop that answers what the test says; one connection at a time.

@@ -135,7 +135,7 @@ import Wire
         machine.waited()
         #expect(machine.next() == .check([0]))
         machine.placed([PartitionPlace(partition: 0, nextOffset: 3, epoch: 0)])
-        #expect(machine.takeNotices().suffix(2) == [.lost(partition: 0), .emptyCache])
+        #expect(machine.takeNotices().suffix(2) == [.lost(partition: 0), .emptyCache(settling: [:])])
         #expect(machine.fenced.isEmpty)
         #expect(machine.next() == .acquire([0]))
     }
@@ -153,7 +153,7 @@ import Wire
         #expect(machine.next() == .check([0]))
         machine.placed([PartitionPlace(partition: 0, nextOffset: 3, epoch: 1)])
         let notices = machine.takeNotices()
-        #expect(notices.count == 3 && notices[1] == .lost(partition: 0) && notices.last == .emptyCache)
+        #expect(notices.count == 3 && notices[1] == .lost(partition: 0) && notices.last == .emptyCache(settling: [:]))
         guard case .stopped(0, _)? = notices.first else { return #expect(Bool(false), "it goes on behind what is lost") }
         #expect(machine.next() == .acquire([0]))
         machine.granted([grant(0, next: 3, epoch: 2)])
@@ -340,11 +340,25 @@ import Wire
         machine.assigned([0], logIncarnation: log)
         _ = machine.next()
         machine.granted([grant(0, next: 100, published: 80)])
-        #expect(machine.takeNotices() == [.emptyCache, .start(partition: 0, offset: 100)])
+        #expect(machine.takeNotices() == [.emptyCache(settling: [0: 100]), .start(partition: 0, offset: 100)])
         // Until Redis was emptied the debt is stored on, for the owner after this one.
         machine.received(record(0, 100))
         _ = machine.next()
         #expect(machine.advances(decidedAt: Timestamp(microseconds: 0)).first?.publishedOffset == 80)
+    }
+
+    @Test func `a partition in which nothing more comes is vouched for once the cache was emptied for it`() {
+        var limits = WorkerLimits()
+        limits.republishedRecordsMax = 10
+        var machine = WorkerMachine(limits: limits)
+        machine.assigned([0], logIncarnation: log)
+        _ = machine.next()
+        machine.granted([grant(0, next: 100, published: 80)])
+        guard case .emptyCache(let reach) = machine.takeNotices().first else { return #expect(Bool(false), "the cache is not emptied") }
+        #expect(machine.publishedPartitions.isEmpty)
+        machine.published(reach)
+        #expect(machine.publishedPartitions.map(\.partition) == [0])
+        #expect(machine.takeNotes().map(\.publishedOffset) == [100])
     }
 
     @Test func `a lost connection is followed by a wait, a check and the same batch again`() {
