@@ -24,7 +24,7 @@ final class CommandDoor {
     private var commands: [OperationID: PendingCommand] = [:]
     private var produced: [UInt64: PendingCommand] = [:]
     private var nextToken: UInt64 = 0
-    private var waits = WaitQueues()
+    private var waits: WaitQueues
     private var parked = 0
     /// Whether the last report was a failure: then one command at a time finds out whether the log is back.
     private var isSuspect = false
@@ -50,6 +50,7 @@ final class CommandDoor {
         self.lookUps = lookUps
         self.identity = identity
         self.counters = counters
+        waits = WaitQueues(lookMilliseconds: limits.paymentPollMilliseconds)
         let configuration = ProducerConfiguration(
             base: kafka, deliveryTimeoutMilliseconds: limits.deliveryTimeoutMilliseconds, queueMessagesMax: limits.produceQueueMax)
         producer = try Producer(
@@ -71,12 +72,17 @@ final class CommandDoor {
         didSet {
             guard hearsWords != oldValue else { return }
             wordsFromMilliseconds = loop.nowNanoseconds / 1_000_000 + Self.wordsDistrustMilliseconds
-            for pending in commands.values where pending.flow.isAcknowledged { watchUnheard(pending) }
+            for pending in commands.values where pending.flow.isAcknowledged {
+                pending.looks = 0
+                lookLater(pending)
+            }
         }
     }
     private var wordsFromMilliseconds: UInt64 = 0
     /// Longer than a session to Redis waits between two attempts to connect.
     private static let wordsDistrustMilliseconds: UInt64 = 2_000
+    /// Of a command whose word is likely to come: so long after it was accepted, 800 ms as the limits come, hardly any is undecided.
+    private static let looksPassedOver = 3
 
     /// Whether the log keeps up: else new commands are refused.
     var isOpen: Bool {
@@ -173,7 +179,7 @@ final class CommandDoor {
         } else if pending.flow.isAcknowledged {
             answer(pending, .accepted) { $0.waitSeconds == nil }
         }
-        if wait != nil, pending.flow.isAcknowledged { watchUnheard(pending) }
+        if wait != nil, pending.flow.isAcknowledged { lookLater(pending) }
     }
 
     private func add(_ destination: PendingCommand.Destination, _ wait: Int?, to pending: PendingCommand, hasJoined: Bool) {
@@ -184,7 +190,7 @@ final class CommandDoor {
                 destination: destination, waitSeconds: wait, deadline: deadline, hasJoined: hasJoined, arrivedNanoseconds: now))
         guard let wait else { return }
         parked += 1
-        if !isDraining { waits.append(pending, seconds: wait, deadline: deadline) }
+        if !isDraining { waits.append(pending.id, seconds: wait, deadline: deadline) }
     }
 
     // MARK: Events
@@ -229,27 +235,34 @@ final class CommandDoor {
             Log.warning("a command may be persisted", fields: pending.logFields(error.name))
         }
         run(pending, .reported(event, patient: pending.hasPatientWaiters(now: loop.nowNanoseconds / 1_000_000)))
-        watchUnheard(pending)
+        lookLater(pending)
     }
 
     /// Ends the waits whose time is up; called many times a second.
     func sweep(nowMilliseconds now: UInt64) {
-        while let pending = waits.popEnded(now: now) { run(pending, .waitEnded) }
-        while let pending = waits.popUnheard(now: now) {
-            pending.isUnheard = false
+        while let id = waits.popEnded(now: now) { if let pending = commands[id] { run(pending, .waitEnded) } }
+        while let id = waits.popLook(now: now) {
+            // Not one that is looked up later, or a command that came since under the same key.
+            guard let pending = commands[id], pending.lookMilliseconds != 0, pending.lookMilliseconds <= now else { continue }
+            pending.lookMilliseconds = 0
             run(pending, .waitEnded)
-            watchUnheard(pending)
+            lookLater(pending)
         }
     }
 
-    /// Where no word comes, because workers are not heard or because nobody waited when the record was written, a command that is
-    /// decided would wait until its time runs out: it is looked up now and then.
-    private func watchUnheard(_ pending: PendingCommand) {
+    /// A word may be lost on its way, and a decided command would wait until its time runs out: it is looked up, ever less often. Soon where no
+    /// word may come at all: workers are not heard, theirs has lost Redis, or nobody waited when the record was written.
+    private func lookLater(_ pending: PendingCommand) {
+        guard !pending.flow.isFinished else { return }
         let now = loop.nowNanoseconds / 1_000_000
-        let isHeard = hearsWords && now >= wordsFromMilliseconds && pending.asksForWord
-        guard !isHeard, !pending.flow.isFinished, !pending.isUnheard else { return }
-        pending.isUnheard = true
-        waits.appendUnheard(pending, deadline: now + UInt64(limits.paymentPollMilliseconds))
+        let isHeard =
+            hearsWords && now >= wordsFromMilliseconds && pending.asksForWord && cache.isFresh(pending.partition, nowMilliseconds: now)
+        let looks = isHeard ? max(pending.looks, Self.looksPassedOver) : pending.looks
+        let due = waits.nextLook(looks: looks, now: now)
+        guard pending.lookMilliseconds == 0 || due < pending.lookMilliseconds else { return }
+        pending.lookMilliseconds = due
+        pending.looks = looks + 1
+        waits.appendLook(pending.id, looks: looks, now: now)
     }
 
     private func found(_ pending: PendingCommand, _ finding: OutcomeLookUps.Finding) {
@@ -377,7 +390,11 @@ final class CommandDoor {
         guard let producer else { return completion() }
         producer.flush(deadlineMilliseconds: flushMilliseconds) { unanswered in
             if unanswered > 0 { Log.warning("commands are given up unacknowledged", .integer("count", unanswered)) }
-            producer.close(completion: completion)
+            producer.close { [weak self] in
+                // What else ends now may fall back on producing.
+                self?.producer = nil
+                completion()
+            }
         }
     }
 }

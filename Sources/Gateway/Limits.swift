@@ -59,8 +59,8 @@ public struct GatewayLimits: Sendable {
     public var revisionWaitMilliseconds = 150
     /// How often such a read looks again, milliseconds.
     public var revisionRetryMilliseconds = 25
-    /// How often a waiting command looks for its outcome while Redis is away, and a waiting `GET` of a payment at last (it looks sooner and
-    /// more often at first), milliseconds.
+    /// How soon a waiting command looks for its outcome while no worker's word can come (then after twice as long, up to 32 times; eight times
+    /// as long at first while one can), and how often a waiting `GET` of a payment does at last (it looks sooner and more often at first), milliseconds.
     public var paymentPollMilliseconds = 100
     /// How often the API keys are read, milliseconds: a revoked key works that much longer.
     public var credentialsMilliseconds = 2_000

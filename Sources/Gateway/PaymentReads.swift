@@ -106,7 +106,15 @@ final class PaymentReads: DatabaseReader {
             return askDatabase(read)
         }
         // One that waits has seen that the databases do not have it: until its time is up the value in Redis will tell.
-        if read.hasAskedDatabase, mayWait(read) { wait(read) } else { askDatabase(read) }
+        if read.hasAskedDatabase, mayWait(read), !mayLack(read) { wait(read) } else { askDatabase(read) }
+    }
+
+    /// Whether Redis may lack what is decided, and the databases are to be asked again: after the second look, the fourth, the eighth and so on,
+    /// as thousands may wait for a worker that is away. While a worker vouches for its values they come by themselves, but for one that
+    /// was lost on its way.
+    private func mayLack(_ read: PaymentRead) -> Bool {
+        guard read.looks & (read.looks - 1) == 0 else { return false }
+        return read.looks >= 8 || !cache.isFresh(read.partition, nowMilliseconds: loop.turnMilliseconds)
     }
 
     // MARK: Databases

@@ -42,8 +42,10 @@ final class PendingCommand {
     var outcome: CommandOutcome?
     /// Whether its record asked the worker for word.
     var asksForWord = false
-    /// Whether it is looked up now and then, because no word of it may come.
-    var isUnheard = false
+    /// When it is to be looked up in case no word of it comes, monotonic milliseconds; 0 for never.
+    var lookMilliseconds: UInt64 = 0
+    /// How often it was put off.
+    var looks = 0
 
     init(
         id: OperationID, caller: CredentialTable.Caller, fingerprint: Fingerprint, acceptedAt: Timestamp, command: Command,

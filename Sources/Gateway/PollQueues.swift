@@ -20,14 +20,19 @@ struct PollQueues<Element> {
     /// When the next element is to be looked at, monotonic milliseconds; nil when there is none.
     var nextDeadline: UInt64? { steps.compactMap(\.queue.nextDeadline).min() }
 
+    /// When an element would be looked at that is put in now, monotonic milliseconds.
+    ///
     /// - Parameters:
     ///   - looks: how often it was put in here before.
     ///   - now: monotonic milliseconds.
+    func deadline(looks: Int, now: UInt64) -> UInt64 {
+        let deadline = now + steps[min(looks, steps.count - 1)].milliseconds
+        return (deadline + Self.grainMilliseconds - 1) / Self.grainMilliseconds * Self.grainMilliseconds
+    }
+
+    /// Parameters as those of `deadline(looks:now:)`.
     mutating func append(_ element: Element, looks: Int, now: UInt64) {
-        let index = min(looks, steps.count - 1)
-        let deadline = now + steps[index].milliseconds
-        let grain = Self.grainMilliseconds
-        steps[index].queue.append(element, deadline: (deadline + grain - 1) / grain * grain)
+        steps[min(looks, steps.count - 1)].queue.append(element, deadline: deadline(looks: looks, now: now))
     }
 
     /// Takes an element that is to be looked at; nil when there is none.

@@ -1,26 +1,36 @@
+internal import Ledger
 internal import Wire
 
-/// The commands that clients wait for, by when their time is up.
+/// The commands that clients wait for, by when their time is up, and by when they are to be looked up.
+///
+/// Ids, not the commands: most are decided long before either, and nothing of those is kept. So what comes due may be gone, or begun anew.
 struct WaitQueues {
     /// By the seconds of the wait, so that each queue's deadlines rise.
-    private var bySeconds = Array(repeating: DeadlineQueue<PendingCommand>(), count: Limits.waitSecondsMax + 1)
-    private var unheard = DeadlineQueue<PendingCommand>()
+    private var bySeconds = Array(repeating: DeadlineQueue<OperationID>(), count: Limits.waitSecondsMax + 1)
+    private var looks: PollQueues<OperationID>
 
-    /// A client waits. Times are monotonic milliseconds.
-    mutating func append(_ pending: PendingCommand, seconds: Int, deadline: UInt64) {
-        bySeconds[seconds].append(pending, deadline: deadline)
+    /// - Parameter lookMilliseconds: before a command is looked up for the first time; then ever less often, up to 32 times as long.
+    init(lookMilliseconds: Int) {
+        looks = PollQueues(firstMilliseconds: lookMilliseconds, longestMilliseconds: lookMilliseconds * 32)
     }
 
-    /// A command whose outcome no worker will tell is to be looked up.
-    mutating func appendUnheard(_ pending: PendingCommand, deadline: UInt64) { unheard.append(pending, deadline: deadline) }
+    /// A client waits. Times are monotonic milliseconds.
+    mutating func append(_ id: OperationID, seconds: Int, deadline: UInt64) { bySeconds[seconds].append(id, deadline: deadline) }
 
     /// The command of a client whose time is up; nil when there is none.
-    mutating func popEnded(now: UInt64) -> PendingCommand? {
+    mutating func popEnded(now: UInt64) -> OperationID? {
         for index in bySeconds.indices {
-            if let pending = bySeconds[index].popDue(now: now) { return pending }
+            if let id = bySeconds[index].popDue(now: now) { return id }
         }
         return nil
     }
 
-    mutating func popUnheard(now: UInt64) -> PendingCommand? { unheard.popDue(now: now) }
+    // MARK: Looking up
+
+    /// When a command would be looked up that was so many times before.
+    func nextLook(looks count: Int, now: UInt64) -> UInt64 { looks.deadline(looks: count, now: now) }
+
+    mutating func appendLook(_ id: OperationID, looks count: Int, now: UInt64) { looks.append(id, looks: count, now: now) }
+
+    mutating func popLook(now: UInt64) -> OperationID? { looks.popDue(now: now) }
 }

@@ -50,6 +50,12 @@ final class HTTPConnection {
 
     deinit { Glibc.close(descriptor) }
 
+    /// Its end will be a reset, as of a client that has died.
+    func endByReset() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
     private static func connect(_ descriptor: Int32, _ endpoint: Endpoint) -> Int32 {
         switch endpoint {
         case .tcp(let port):

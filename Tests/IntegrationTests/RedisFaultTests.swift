@@ -69,6 +69,92 @@ extension WholeSystem {
             #expect(status == 201 && seconds < 6, "\(status) after \(seconds) s")
         }
 
+        /// Only the worker has lost Redis: the gateways hear the channel on which nobody speaks.
+        @Test func `clients that wait are answered while the worker alone is cut off from Redis`() throws {
+            let scene = try Scene()
+            let system = scene.system
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
+            let worker = try system.pid("worker-1")
+            func connections() throws -> Int {
+                try redis("CLIENT", "LIST").split(separator: "\n").filter { $0.contains(" user=sluice_worker ") }.count
+            }
+            func redis(_ arguments: String...) throws -> String {
+                let socket = String((system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
+                return try run("/usr/bin/redis-cli", ["-s", socket] + arguments).output
+            }
+            let (endpoint, key) = (try system.nginx(), system.demoKey)
+            let early = Mutex<(status: Int, seconds: Double)?>(nil)
+            defer { _ = try? redis("ACL", "SETUSER", "sluice_worker", "on") }
+            #expect(try connections() > 0)
+            try system.whileFrozen("worker-1") {
+                Thread.detachNewThread {
+                    let began = Moment.now
+                    let status = (try? APIClient(endpoint, key: key).pay(5, from: world, to: shop, wait: 10))?.status ?? 0
+                    early.withLock { $0 = (status, began.secondsAgo) }
+                }
+                usleep(300_000)
+                #expect(try redis("ACL", "SETUSER", "sluice_worker", "off") == "OK\n")
+                _ = try redis("CLIENT", "KILL", "USER", "sluice_worker")
+            }
+            try #require(eventually(seconds: 15) { early.withLock { $0 != nil } })
+            let (status, seconds) = try #require(early.withLock { $0 })
+            #expect(status == 201 && seconds < 6, "\(status) after \(seconds) s")
+            // Those that come while nobody speaks.
+            var began = Moment.now
+            let payment = try scene.client.pay(7, from: world, to: shop, wait: 10)
+            #expect(payment.status == 201 && began.secondsAgo < 4, "\(payment) after \(began.secondsAgo) s")
+            let accepted = try #require(try scene.client.pay(9, from: world, to: shop, wait: nil).json.id.string)
+            began = Moment.now
+            let read = try scene.client.get("/v1/payments/\(accepted)?wait=10")
+            #expect(read.json.status.string == "settled" && began.secondsAgo < 4, "\(read) after \(began.secondsAgo) s")
+            #expect(try connections() == 0, "the worker was not cut off")
+            #expect(try system.pid("worker-1") == worker, "the worker was started anew")
+            #expect(try redis("ACL", "SETUSER", "sluice_worker", "on") == "OK\n")
+            try system.waitUntilHealthy()
+            #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
+            try expectLedgerIsSound(system)
+        }
+
+        /// Hardly long enough for a lease to run out: nobody is told that a word was lost.
+        @Test func `clients that wait are answered soon after a worker was cut off from Redis for a moment`() throws {
+            let scene = try Scene()
+            let system = scene.system
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            let socket = String((system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
+            let (endpoint, key) = (try system.nginx(), system.demoKey)
+            let told = Mutex<[(status: Int, seconds: Double)]>([])
+            var accepted = ""
+            // For two seconds from their start on gateways look up everything.
+            usleep(2_200_000)
+            defer { _ = try? run("/usr/bin/redis-cli", ["-s", socket, "ACL", "SETUSER", "sluice_worker", "on"]) }
+            try system.whileFrozen("worker-1") {
+                accepted = try #require(try scene.client.pay(3, from: world, to: shop, wait: nil).json.id.string)
+                let id = accepted
+                func begin(_ ask: @escaping @Sendable (APIClient) throws -> Int) {
+                    Thread.detachNewThread {
+                        let began = Moment.now
+                        let status = (try? ask(APIClient(endpoint, key: key))) ?? 0
+                        told.withLock { $0.append((status, began.secondsAgo)) }
+                    }
+                }
+                begin { try $0.pay(5, from: world, to: shop, wait: 10).status }
+                begin { try $0.get("/v1/payments/\(id)?wait=10").status }
+                usleep(200_000)
+                for arguments in [["ACL", "SETUSER", "sluice_worker", "off"], ["CLIENT", "KILL", "USER", "sluice_worker"]] {
+                    #expect(try run("/usr/bin/redis-cli", ["-s", socket] + arguments).code == 0)
+                }
+            }
+            usleep(400_000)
+            #expect(try run("/usr/bin/redis-cli", ["-s", socket, "ACL", "SETUSER", "sluice_worker", "on"]).code == 0)
+            try #require(eventually(seconds: 20) { told.withLock { $0.count == 2 } })
+            let answers = told.withLock { $0 }
+            #expect(answers.allSatisfy { [200, 201].contains($0.status) && $0.seconds < 5 }, "\(answers)")
+            #expect(try scene.final(accepted).status.string == "settled")
+        }
+
         @Test func `kill -9 of Redis under load fails no read and loses no payment`() throws {
             let scene = try LoadedScene()
             let shop = scene.load.credit
