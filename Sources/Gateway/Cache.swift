@@ -310,6 +310,17 @@ final class Cache {
         _ = send(.nothing)
     }
 
+    // MARK: Other gateways
+
+    /// Tells all who hear a channel; nobody learns whether they did.
+    func tell(_ channel: StaticString, _ message: Span<UInt8>) {
+        command.begin(argumentCount: 3)
+        command.append("PUBLISH")
+        command.append(channel)
+        command.append(message)
+        _ = send(.nothing)
+    }
+
     // MARK: Fills
 
     /// What a database showed of an account, after a miss.

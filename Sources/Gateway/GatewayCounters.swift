@@ -15,6 +15,7 @@ final class GatewayCounters: Sendable {
     let refusedAtDoor = Counter()
     /// Requests beyond their tenant's quota.
     let tooMany = Counter()
+    let spentElsewhere = Counter()
     let notPersisted = Counter()
     let outcomeUnknown = Counter()
     /// Requests that joined one in flight.
@@ -81,6 +82,7 @@ final class GatewayCounters: Sendable {
             ("commands_accepted_total", "Commands that the log has acknowledged.", accepted),
             ("commands_refused_total", "Commands refused before producing.", refusedAtDoor),
             ("too_many_requests_total", "Requests beyond their tenant's quota.", tooMany),
+            ("requests_elsewhere_total", "Requests that other gateways let through and that count for the quotas here.", spentElsewhere),
             ("commands_not_persisted_total", "Commands that the log did not take.", notPersisted),
             ("commands_outcome_unknown_total", "Commands that the log may have taken.", outcomeUnknown),
             ("commands_joined_total", "Requests that joined one in flight under the same key.", joined),

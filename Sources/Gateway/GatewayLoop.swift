@@ -22,6 +22,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
         /// What each tenant may ask for in a second.
         let writes: TenantQuotas
         let reads: TenantQuotas
+        /// What this process's messages to other gateways are known by.
+        let sender = UInt64.random(in: 0 ... .max)
         /// One for each thread.
         let counters: [GatewayCounters]
         let servers: [ServerCounters]
@@ -83,6 +85,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
     var delayTimer: LoopTimer?
     private var accountID: [UInt8] = []
     private var nextStatusMilliseconds: UInt64 = 0
+    private var nextTellingMilliseconds: UInt64 = 0
+    private var telling: [UInt8] = []
     var nextPlacesMilliseconds: UInt64 = 0
     private let acceptsAtMilliseconds: UInt64
     private var allocatedBefore: UInt64 = 0
@@ -174,10 +178,18 @@ final class GatewayLoop: RequestHandler, CacheClient {
 
     /// - Parameter channel: on which workers tell of outcomes; nil when nobody here waits for any.
     private func makeSubscriber(_ redis: RedisConfiguration, channel: String?) -> RedisSubscriber {
-        RedisSubscriber(
-            loop: loop, configuration: redis, channels: [Cache.invalidationChannel] + (channel.map { [$0] } ?? []),
+        var channels = [Cache.invalidationChannel] + (channel.map { [$0] } ?? [])
+        if tellsQuotas { channels.append("\(SpentRequests.channel)") }
+        return RedisSubscriber(
+            loop: loop, configuration: redis, channels: channels,
             onMessage: { [unowned self] channel, payload in
-                if channel.equals("__redis__:invalidate") { parts?.cache.changed(payload) } else { parts?.door?.told(payload) }
+                if channel.equals("__redis__:invalidate") {
+                    parts?.cache.changed(payload)
+                } else if channel.equals(SpentRequests.channel) {
+                    heardOfQuotas(payload)
+                } else {
+                    parts?.door?.told(payload)
+                }
             },
             onStateChange: { [unowned self] isReady in
                 parts?.door?.hearsWords = isReady
@@ -330,9 +342,36 @@ final class GatewayLoop: RequestHandler, CacheClient {
         parts.payments.sweep(nowMilliseconds: now)
         parts.histories.sweep(nowMilliseconds: now)
         askHowFarTheLedgerIs(parts, nowMilliseconds: now)
+        if tellsQuotas, now >= nextTellingMilliseconds {
+            nextTellingMilliseconds = now + SpentRequests.milliseconds
+            tellOfQuotas(parts)
+        }
         guard now >= nextStatusMilliseconds else { return }
         nextStatusMilliseconds = now + Self.statusMilliseconds
         publish(parts)
+    }
+
+    // MARK: Quotas
+
+    /// One thread speaks for the process, whose threads share its quotas.
+    private var tellsQuotas: Bool { thread == 0 }
+
+    private func tellOfQuotas(_ parts: Parts) {
+        let now = loop.nowNanoseconds
+        let writes = shared.writes.takeUntold(countMax: SpentRequests.tenantsMax, nowNanoseconds: now)
+        let reads = shared.reads.takeUntold(countMax: SpentRequests.tenantsMax, nowNanoseconds: now)
+        SpentRequests.encode(sender: shared.sender, writes: writes, reads: reads, to: &telling)
+        let message = telling
+        if !message.isEmpty { parts.cache.tell(SpentRequests.channel, message.span) }
+    }
+
+    private func heardOfQuotas(_ message: Span<UInt8>) {
+        let now = loop.nowNanoseconds
+        SpentRequests.decode(message, sender: shared.sender) { tenant, writes, reads in
+            counters.spentElsewhere.add(UInt64(writes + reads))
+            shared.writes.spentElsewhere(tenant, count: writes, nowNanoseconds: now)
+            shared.reads.spentElsewhere(tenant, count: reads, nowNanoseconds: now)
+        }
     }
 
     private func publish(_ parts: Parts) {

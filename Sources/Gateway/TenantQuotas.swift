@@ -26,37 +26,95 @@ struct QuotaPolicy: Equatable, Sendable {
     }
 }
 
-/// How many requests a second each tenant may make of a process: as many, and after a quiet second as many at once.
+/// How many requests a second each tenant may make: as many, and after a quiet second as many at once.
 ///
-/// Shared by the loops, which take leases of a hundredth of a second's worth, so that a loop comes by here seldom, and a tenant's
-/// requests are counted alike whichever loops its connections have met.
+/// Shared by the loops, which take leases of 2 ms' worth, so that a loop comes by here seldom, and a tenant's requests are counted alike
+/// whichever loops its connections have met. What other processes have let through is told by `SpentRequests` and counts as well.
 final class TenantQuotas: Sendable {
+    private struct Tenant {
+        /// Up to when its time is used, monotonic nanoseconds.
+        var usedUpTo: UInt64 = 0
+        /// Requests let through here that other processes were not told of. Below 0 when more was given back than taken since.
+        var untold = 0
+    }
+
+    private static let second: UInt64 = 1_000_000_000
     let policy: QuotaPolicy
     /// What a loop takes at once: it may keep it for later, so a tenant may exceed its quota by that much for each loop.
     let leaseCount: Int
     private let nanosecondsPerRequest: UInt64
-    /// Up to when a tenant's time is used. No more entries than tenants.
-    private let usedUpTo = Locked<[TenantID: UInt64]>([:])
+    /// No more entries than tenants.
+    private let tenants = Locked<[TenantID: Tenant]>([:])
 
     init(_ name: StaticString, perSecond: Int) {
         precondition((1...1_000_000_000).contains(perSecond))
         policy = QuotaPolicy(name: name, perSecond: perSecond)
-        leaseCount = max(1, perSecond / 100)
-        nanosecondsPerRequest = 1_000_000_000 / UInt64(perSecond)
+        leaseCount = max(1, perSecond / 500)
+        nanosecondsPerRequest = Self.second / UInt64(perSecond)
     }
 
     /// Takes up to a lease; at least `least`, or nothing.
     ///
     /// - Parameter nowNanoseconds: monotonic.
     func lease(_ tenant: TenantID, least: Int, nowNanoseconds now: UInt64) -> Int {
-        usedUpTo.withLock { table in
-            let second: UInt64 = 1_000_000_000
-            let start = max(table[tenant] ?? 0, now > second ? now - second : 0)
+        tenants.withLock { table in
+            var entry = table[tenant] ?? Tenant()
+            let start = max(entry.usedUpTo, now > Self.second ? now - Self.second : 0)
             let available = now > start ? Int((now - start) / nanosecondsPerRequest) : 0
             guard available >= least else { return 0 }
             let taken = min(available, max(least, leaseCount))
-            table[tenant] = start + UInt64(taken) * nanosecondsPerRequest
+            entry.usedUpTo = start + UInt64(taken) * nanosecondsPerRequest
+            entry.untold += taken
+            table[tenant] = entry
             return taken
+        }
+    }
+
+    /// What is left of a lease.
+    func giveBack(_ tenant: TenantID, count: Int) {
+        guard count > 0 else { return }
+        tenants.withLock { table in
+            guard var entry = table[tenant] else { return }
+            let time = UInt64(count) * nanosecondsPerRequest
+            entry.usedUpTo = entry.usedUpTo > time ? entry.usedUpTo - time : 0
+            entry.untold -= count
+            table[tenant] = entry
+        }
+    }
+
+    // MARK: Other processes
+
+    /// The requests let through since the last call, by tenant; forgets tenants that have been quiet for long.
+    ///
+    /// - Parameter countMax: tenants at most; the others are told of by the next call.
+    func takeUntold(countMax: Int, nowNanoseconds now: UInt64) -> [(tenant: TenantID, count: Int)] {
+        tenants.withLock { table in
+            var told: [(tenant: TenantID, count: Int)] = []
+            var quiet: [TenantID] = []
+            for (tenant, entry) in table {
+                if entry.untold > 0, told.count < countMax {
+                    told.append((tenant, entry.untold))
+                } else if entry.untold <= 0, entry.usedUpTo + 2 * Self.second < now {
+                    quiet.append(tenant)
+                }
+            }
+            for (tenant, _) in told { table[tenant]?.untold = 0 }
+            for tenant in quiet { table[tenant] = nil }
+            return told
+        }
+    }
+
+    /// Another process has let requests of a tenant through.
+    ///
+    /// What is beyond a second's worth is passed over: what came late, or from a process with another quota, keeps nobody out for longer.
+    func spentElsewhere(_ tenant: TenantID, count: Int, nowNanoseconds now: UInt64) {
+        guard count > 0 else { return }
+        tenants.withLock { table in
+            var entry = table[tenant] ?? Tenant()
+            let start = max(entry.usedUpTo, now > Self.second ? now - Self.second : 0)
+            let time = UInt64(min(count, policy.perSecond * 2)) * nanosecondsPerRequest
+            entry.usedUpTo = max(entry.usedUpTo, min(start + time, now + Self.second))
+            table[tenant] = entry
         }
     }
 }
@@ -97,6 +155,7 @@ struct TenantLeases {
             for tenant in leases.keys { leases[tenant]?.isUsed = false }
             return
         }
+        for (tenant, lease) in leases where !lease.isUsed { quotas.giveBack(tenant, count: lease.left) }
         leases = leases.filter(\.value.isUsed).mapValues { Lease(left: $0.left, isUsed: false) }
     }
 }

@@ -61,11 +61,34 @@ extension WholeSystem {
             #expect(try proxied[24].receive(answering: "GET").status == 401)
         }
 
+        /// What the tenant has done at the system's gateways counts for a spare one as well: there it is more than its small quota for the present
+        /// second, and for one more.
+        private func forgetWhatWasSpent() { usleep(2_400_000) }
+
+        @Test func `a tenant has one quota at all gateways together`() throws {
+            let gateways = try (0..<2).map { _ in try SpareGateway("tenant_reads_per_second=50") }
+            let clients = gateways.map { APIClient($0.endpoint, key: $0.key) }
+            forgetWhatWasSpent()
+            let began = Moment.now
+            var statuses: [Int: Int] = [:]
+            while began.secondsAgo < 4 {
+                for client in clients { statuses[try client.get("/v1/accounts/nobody").status, default: 0] += 1 }
+                usleep(2_000)
+            }
+            let seconds = began.secondsAgo
+            #expect(Set(statuses.keys) == [404, 429])
+            // A second's worth at once, and once more at the gateway that had not heard of it yet. Each by itself would let in twice as many.
+            let served = Double(statuses[404] ?? 0)
+            #expect(served <= 50 * seconds + 120 && served >= 50 * seconds - 100, "\(statuses) in \(seconds) s")
+            for gateway in gateways { #expect(try gateway.metric("sluice_gateway_requests_elsewhere_total") > 0) }
+        }
+
         @Test func `a tenant beyond its quota is told so, and reads are not payments`() throws {
             let gateway = try SpareGateway("tenant_writes_per_second=5")
             let scene = try Scene()
             let (world, shop) = (try scene.world(), try scene.open("shop"))
             let client = APIClient(gateway.endpoint, key: gateway.key)
+            forgetWhatWasSpent()
             let answers = try (0..<12).map { _ in try client.pay(1, from: world, to: shop, wait: nil) }
             let refused = answers.filter { $0.status == 429 }
             #expect(answers.filter { $0.status == 202 }.count + refused.count == 12)
@@ -84,6 +107,7 @@ extension WholeSystem {
             let scene = try Scene()
             let (world, shop) = (try scene.world(), try scene.open("shop"))
             let client = APIClient(gateway.endpoint, key: gateway.key)
+            forgetWhatWasSpent()
             // Each takes a second's quota, so hardly more than one a second is let in.
             let answers = try (0..<8).map { _ in
                 let items = (0..<20).map { _ in
@@ -156,6 +180,29 @@ extension WholeSystem {
             try gateway.limitFiles(to: before)
             #expect(try waiting[49].receive(answering: "GET").status == 401)
             #expect(try gateway.metric("sluice_http_descriptor_exhaustions_total") >= 1)
+        }
+
+        /// Nobody is left to be answered, so the gateway ends at once, and what it had asked of Redis fails then.
+        @Test func `a stop is a clean one while a command of a client that has gone is still looked up`() throws {
+            let scene = try Scene()
+            let (world, shop) = (try scene.world(), try scene.open("shop"))
+            for round in 0..<5 {
+                let gateway = try SpareGateway("redis_milliseconds=2000")
+                try scene.system.whileFrozen("redis") {
+                    var client: HTTPConnection? = try HTTPConnection(gateway.endpoint, timeoutSeconds: 5)
+                    let body = "{\"debit\":\"\(world)\",\"credit\":\"\(shop)\",\"amount\":1,\"currency\":\"CZK\"}"
+                    try client?.send(
+                        "POST /v1/payments HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(gateway.key)\r\nIdempotency-Key: \(newKey())\r\n"
+                            + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+                    let isUnderWay = try eventually(seconds: 5) { try gateway.metric("sluice_gateway_commands") == 1 }
+                    #expect(isUnderWay)
+                    client?.endByReset()
+                    client = nil
+                    kill(gateway.pid, SIGTERM)
+                    #expect(gateway.waitForEnd(seconds: 20) == 0, "round \(round)")
+                }
+            }
+            try scene.system.waitUntilHealthy()
         }
 
         @Test func `a stop ends in time with an idle client, and a second signal ends it at once`() throws {

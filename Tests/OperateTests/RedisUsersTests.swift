@@ -45,13 +45,13 @@ import Testing
                 ["FCALL", RedisFunctions.name("fill"), "2", "a:{1}:x", "l:0", "1", "body", "1000", "0"],
                 ["FCALL", RedisFunctions.name("unmark"), "1", "m:{1}:z", "10000"],
                 ["FCALL_RO", RedisFunctions.name("fresh"), "1", "l:0"], ["CLIENT", "ID"], ["INFO", "memory"], ["ACL", "WHOAMI"],
-                ["SUBSCRIBE", "w:gateway-1:0"],
+                ["PUBLISH", "w:quota", "0123456789abcdef 1:2:3"], ["SUBSCRIBE", "w:gateway-1:0", "w:quota"],
             ]
             for command in allowedToGateway { #expect(!isDenied(try gateway.command(command)), "\(command)") }
             let fresh = try connection(server, "sluice_gateway")
             for command in [
                 ["GET", "other"], ["SET", "other", "1"], ["FLUSHDB"], ["FLUSHALL"], ["KEYS", "*"], ["SCAN", "0"], ["CONFIG", "GET", "*"],
-                ["PUBLISH", "w:x", "y"],
+                ["PUBLISH", "w:x", "y"], ["PUBLISH", "w:gateway-1:0", "y"],
                 ["ACL", "LIST"], ["ACL", "SETUSER", "x"], ["EVAL", "return 1", "0"], ["SHUTDOWN"], ["MONITOR"], ["SUBSCRIBE", "other"],
             ] { #expect(isDenied(try fresh.command(command)), "a gateway may \(command)") }
 
