@@ -94,6 +94,13 @@ final class Client {
         return unsafe String(cString: text)
     }
 
+    /// What the group knows this client as; nil for one that is no member, or has said that it leaves.
+    var memberID: String? {
+        guard let text = unsafe rd_kafka_memberid(raw) else { return nil }
+        defer { unsafe rd_kafka_mem_free(raw, text) }
+        return unsafe text.pointee == 0 ? nil : String(cString: text)
+    }
+
     private func wake() {
         let code = sluice_eventfd_drain(wakeDescriptor)
         precondition(code == 0, "a Kafka client's eventfd is broken")

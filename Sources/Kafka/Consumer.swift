@@ -17,7 +17,16 @@ public final class Consumer {
         public let high: Int64
     }
 
-    private enum Phase { case open, closing, freeing, closed }
+    private enum Phase {
+        case open
+        /// A static member gives its partitions back and tells the group that it goes.
+        case leaving
+        case closing, freeing, closed
+    }
+
+    /// How long a group may take to be left, milliseconds; a broker that does not answer keeps nobody from stopping.
+    private static let leavingMillisecondsMax: UInt64 = 2_000
+    private static let closingTurnMilliseconds = 20
     private let loop: EventLoop
     private let configuration: ConsumerConfiguration
     private let onAssigned: ([Int32]) -> Void
@@ -35,6 +44,7 @@ public final class Consumer {
     private var isRevoking = false
     private var gathered = GatheredRecords()
     private var closeQueue: CloseQueue?
+    private var leavesUntil: UInt64 = 0
     private var closeCompletion: (() -> Void)?
 
     /// Joins the group. Nothing flows before `start`.
@@ -138,18 +148,31 @@ public final class Consumer {
         unsafe rd_kafka_commit(client.raw, list.raw, 1)
     }
 
-    /// Leaves the group (a static member only falls silent, and its partitions wait for it until the session time-out).
-    /// Assigned partitions are revoked first, so `finishRevocation` may be needed.
+    /// Leaves the group. Assigned partitions are revoked first, so `finishRevocation` may be needed.
     ///
-    /// - Parameter completion: called on the loop when all threads of the client have ended.
-    public func close(completion: @escaping () -> Void = {}) {
+    /// - Parameters:
+    ///   - keepsPlace: whether a static member only falls silent: its partitions wait for it until the session time-out, and if it is back
+    ///     by then, nobody else is disturbed. Else they go to the others at once.
+    ///   - completion: called on the loop when all threads of the client have ended.
+    public func close(keepsPlace: Bool = false, completion: @escaping () -> Void = {}) {
         precondition(phase == .open, "a consumer was closed twice")
         guard let client else { preconditionFailure("an open consumer without a client") }
-        phase = .closing
         closeCompletion = completion
-        closeQueue = CloseQueue(client: client)
-        client.wakeEvery(milliseconds: 20)
+        client.wakeEvery(milliseconds: Self.closingTurnMilliseconds)
+        if keepsPlace || configuration.instanceID == nil || client.memberID == nil {
+            beginClosing(client)
+        } else {
+            // Closing sends no word of a static member (KIP-345); giving up its subscription does.
+            phase = .leaving
+            leavesUntil = Clock.monotonicMilliseconds + Self.leavingMillisecondsMax
+            unsafe rd_kafka_unsubscribe(client.raw)
+        }
         client.wakeAgain()
+    }
+
+    private func beginClosing(_ client: Client) {
+        phase = .closing
+        closeQueue = CloseQueue(client: client)
     }
 
     // MARK: - Turns
@@ -164,6 +187,10 @@ public final class Consumer {
             }
             if startsChanged, phase == .open, !isRevoking { applyStarts(client) }
             if phase == .open, !isRevoking { handOutRecords(client) }
+            if phase == .leaving, !isRevoking {
+                // An id that is forgotten was sent to the group's coordinator as that of one who leaves.
+                if client.memberID == nil || Clock.monotonicMilliseconds >= leavesUntil { beginClosing(client) }
+            }
             if phase == .closing, !isRevoking, closeQueue?.isClosed == true { free() }
         }
     }

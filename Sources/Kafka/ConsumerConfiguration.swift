@@ -46,7 +46,8 @@ public struct ConsumerConfiguration: Sendable {
             base.settings + [
                 ("group.id", group),
                 ("session.timeout.ms", String(sessionTimeoutMilliseconds)),
-                ("heartbeat.interval.ms", String(max(1, min(3_000, sessionTimeoutMilliseconds / 4)))),
+                // By it a member learns that partitions wait for an owner.
+                ("heartbeat.interval.ms", String(max(1, min(1_000, sessionTimeoutMilliseconds / 4)))),
                 ("max.poll.interval.ms", String(max(300_000, sessionTimeoutMilliseconds))),
                 ("partition.assignment.strategy", "range"),
                 ("enable.auto.commit", "false"),

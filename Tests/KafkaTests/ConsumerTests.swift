@@ -205,11 +205,29 @@ extension BrokerTests {
             #expect(harness.run(seconds: 20) { first.owned.count == 1 && second.owned.count == 1 })
             let owned = second.owned
             let revocations = first.revoked.count
-            second.close()
+            second.close(keepsPlace: true)
             let again = try ConsumerFixture(broker.bootstrapServers, instanceID: "two", harness: harness)
             defer { again.close() }
             #expect(harness.run(seconds: 10) { again.owned == owned })
             #expect(first.revoked.count == revocations)
+        }
+
+        @Test func `a static member that leaves gives its partitions to the others at once`() throws {
+            let broker = try Broker()
+            try fill(broker, partitions: 4, records: 1)
+            let harness = Harness()
+            let first = try ConsumerFixture(broker.bootstrapServers, instanceID: "one", harness: harness)
+            defer { first.close() }
+            let second = try ConsumerFixture(broker.bootstrapServers, instanceID: "two", harness: harness)
+            #expect(harness.run(seconds: 20) { first.owned.count == 2 && second.owned.count == 2 })
+            second.close()
+            #expect(second.revoked.last?.partitions.count == 2)
+            // Far below the session time-out.
+            #expect(harness.run(seconds: 3) { first.owned.count == 4 })
+            // It may come back under its name.
+            let again = try ConsumerFixture(broker.bootstrapServers, instanceID: "two", harness: harness)
+            defer { again.close() }
+            #expect(harness.run(seconds: 20) { first.owned.count == 2 && again.owned.count == 2 })
         }
 
         @Test func `a dynamic member that closes leaves its partitions to the others at once`() throws {

@@ -151,12 +151,12 @@ final class ConsumerFixture {
 
     func run(seconds: Double, records count: Int) -> Bool { harness.run(seconds: seconds) { [self] in recordCount >= count } }
 
-    func close() {
+    func close(keepsPlace: Bool = false) {
         guard !isClosed else { return }
         isClosed = true
         finishesRevocation = true
         var closed = false
-        consumer.close { closed = true }
+        consumer.close(keepsPlace: keepsPlace) { closed = true }
         #expect(harness.run(seconds: 15) { closed })
         // Handlers of tests hold this fixture.
         onBatch = { _ in }
