@@ -50,7 +50,10 @@ struct BenchAuditOptions: ParsableArguments {
                 shown: check.first.map { "\($0.subject): \($0.problem)" })
         }
         var sentence = "\(acknowledged) accepted payments have one outcome each, the ledger is conserved, the log and Redis agree"
-        if !audit.isClean { sentence = "\(checks.reduce(0) { $0 + $1.findings }) findings" }
+        if !audit.isClean {
+            let notes = audit.checks.filter { $0.findings > 0 }.flatMap(\.notes)
+            sentence = (["\(checks.reduce(0) { $0 + $1.findings }) findings"] + notes).joined(separator: "; ")
+        }
         if notKept > 0 { sentence += "; \(notKept) further payments were not looked for" }
         sentence += " (all decided \(Int((drained * 1_000).rounded())) ms after the last answer)"
         return BenchVerdict(word: audit.isClean ? .clean : .wrong, sentence: sentence, drainSeconds: drained, checks: checks)

@@ -214,11 +214,17 @@ final class AuditWorld {
                 + "ALTER TABLE sluice.payment DROP CONSTRAINT IF EXISTS captured_and_refunded; " + sql)
     }
 
-    func audit(tenant: String? = nil, redis: RedisConfiguration? = nil) throws -> AuditReport {
+    /// - Parameter acknowledged: what clients were told is accepted; nil when nobody kept it.
+    func audit(tenant: String? = nil, redis: RedisConfiguration? = nil, acknowledged: [OperationID]? = nil) throws -> AuditReport {
         var auditor = Auditor(database: PostgresConfiguration(connectionString: database.connectionString))
         auditor.kafka = broker == nil ? nil : kafka
         auditor.redis = redis
         auditor.tenant = tenant
+        if let acknowledged {
+            var payments = AcknowledgedPayments()
+            for id in acknowledged { payments.append(high: id.high, low: id.low) }
+            auditor.acknowledged = payments
+        }
         return try auditor.run()
     }
 
