@@ -22,7 +22,8 @@ extension LoadReport {
         guard let data = FileManager.default.contents(atPath: path) else { throw ReportError(description: "\(path): cannot be read") }
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .custom { path in JSONName(path.last?.stringValue ?? "") }
-        guard let report = try? decoder.decode(LoadReport.self, from: data) else {
+        // Another version may have the same members and mean something else by them.
+        guard let report = try? decoder.decode(LoadReport.self, from: data), report.format == formatOfThisBuild else {
             throw ReportError(description: "\(path): is no report of `sluice bench --json`, or of another version")
         }
         return report

@@ -72,8 +72,10 @@ public struct LoadReport: Codable, Sendable {
         public var isLimit: Bool
     }
 
+    static let formatOfThisBuild = "sluice-bench-1"
+
     /// The format's name and version.
-    public var format = "sluice-bench-1"
+    public var format = LoadReport.formatOfThisBuild
     public var name: String
     /// RFC 3339.
     public var startedAt: String
