@@ -51,7 +51,7 @@ test-deb: deb  ## the package in a fresh minimal Debian 12: installed, the whole
 test-edge: release  ## nginx/production.conf before real gateways: gixy, sslyze, HTTP/2, its problems, its limits, its log
 	infra/test-edge .build/release/sluice
 
-test-live: release  ## the live page in a headless browser: narrow and wide, light and dark; its screenshots go to .build/live
+test-live: release  ## the live page and reports of `sluice bench` in a headless browser: narrow and wide, light and dark; screenshots go to .build/live
 	@command -v chromium >/dev/null || $(AS_ROOT) apt-get -qq -y --no-install-recommends install chromium
 	infra/test-live .build/release/sluice
 

@@ -91,7 +91,7 @@ enum HTMLStyle {
         main { max-width: 980px; margin: 0 auto; padding: 24px 20px 60px; }
         h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .4rem; }
         p { margin: .3rem 0 .8rem; } header p, section > p { color: var(--soft); }
-        .figures { list-style: none; display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px; padding: 0; }
+        .figures { list-style: none; display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 10px; padding: 0; }
         .figures li { border: 1px solid var(--rule); border-radius: 6px; padding: 10px 12px; color: var(--soft); font-size: .85rem; }
         .figures b { display: block; color: var(--ink); font-size: 1.35rem; font-variant-numeric: tabular-nums; }
         .note { border-left: 4px solid var(--rule); background: var(--band); padding: 10px 14px; color: var(--ink) !important; }
@@ -106,11 +106,16 @@ enum HTMLStyle {
         .dot { fill: currentColor; } .grid { stroke: var(--rule); stroke-width: 1; } .band { fill: var(--band); }
         .tick, .axis { fill: var(--soft); font: 11px system-ui, sans-serif; } .narrow { display: none; }
         .table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
-        th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+        th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule); white-space: nowrap; vertical-align: baseline; }
         th { color: var(--soft); font-weight: 600; } th.text, td.text { text-align: left; white-space: normal; }
         th:first-child, td:first-child { padding-left: 0; }
         @media (max-width: 620px) { .wide { display: none; } .narrow { display: block; } main { padding: 16px 14px 40px; }
-          th, td { padding: 5px 5px; } .figures { grid-template-columns: 1fr 1fr; } }
+          th, td { padding: 5px 5px; } .figures { grid-template-columns: 1fr 1fr; } .figures li:last-child:nth-child(odd) { grid-column: 1 / -1; }
+          th:first-child, td:first-child { position: sticky; left: 0; background: var(--page); }
+          .checks table, .checks thead, .checks tbody { display: block; }
+          .checks tr { display: grid; grid-template-columns: 1fr 5.5rem 4.5rem; border-bottom: 1px solid var(--rule); }
+          .checks th, .checks td { border: 0; } .checks th:last-child { display: none; }
+          .checks td:last-child { grid-column: 1 / -1; padding: 0 0 7px; color: var(--soft); } }
         @media print { body { font-size: 12px; } section { break-inside: avoid; } }
         """
 }

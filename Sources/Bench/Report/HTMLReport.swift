@@ -95,7 +95,8 @@ struct HTMLReport {
         guard !verdict.checks.isEmpty else { return html + "</section>" }
         html += table(
             ["check", "looked at", "findings", "what was tested"],
-            verdict.checks.map { [text($0.name), "\($0.looked)", "\($0.findings)", text($0.claim)] }, textColumns: [0, 3])
+            verdict.checks.map { [text($0.name), "\($0.looked)", "\($0.findings)", text($0.claim)] }, textColumns: [0, 3],
+            style: "table checks")
         let shown = verdict.checks.flatMap(\.shown)
         if !shown.isEmpty { html += "<ul>" + shown.map { "<li>\(text($0))</li>" }.joined() + "</ul>" }
         return html + "</section>"
@@ -168,14 +169,15 @@ struct HTMLReport {
         return table(["setting", "value"], rows, textColumns: [0, 1])
     }
 
-    private func table(_ head: [String], _ rows: [[String]], textColumns: Set<Int>) -> String {
+    /// - Parameter style: the page's class of it.
+    private func table(_ head: [String], _ rows: [[String]], textColumns: Set<Int>, style: String = "table") -> String {
         func row(_ cells: [String], _ tag: String) -> String {
             "<tr>"
                 + cells.enumerated().map { "<\(tag)\(textColumns.contains($0.offset) ? " class=\"text\"" : "")>\($0.element)</\(tag)>" }
                 .joined()
                 + "</tr>\n"
         }
-        return "<div class=\"table\"><table><thead>" + row(head, "th") + "</thead><tbody>" + rows.map { row($0, "td") }.joined()
+        return "<div class=\"\(style)\"><table><thead>" + row(head, "th") + "</thead><tbody>" + rows.map { row($0, "td") }.joined()
             + "</tbody></table></div>\n"
     }
 
