@@ -136,7 +136,8 @@ bench-edge: release  ## what nginx costs in front of the gateways, and what auth
 	loadtest/bench-edge .build/release/sluice .build/bench/edge.json
 
 # The runs of `make bench`; floor-nginx and others, as loadtest/bench-system lists them.
-SCENARIOS ?= floor-nginx floor-direct capacity-nginx capacity-direct reads-nginx reads-direct writes-nginx writes-direct hot-merchant spike
+SCENARIOS ?= floor-nginx floor-direct connections settle capacity-nginx capacity-direct reads-nginx reads-direct writes-nginx writes-direct \
+	hot-merchant hot-merchant-direct spike spike-direct
 
 bench: release  ## the whole system under load, with audits, into loadtest/baselines; SCENARIOS=floor-nginx for one run
 	ulimit -n $$(ulimit -Hn) && loadtest/bench-system run .build/release/sluice $(SCENARIOS)

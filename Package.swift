@@ -138,7 +138,7 @@ let package = Package(
             ],
             path: "Sources/Bench",
             // A link into loadtest/: the presets are files like everybody's.
-            resources: ["steady", "black-friday", "hot-merchant", "flash-crash-recovery", "capacity"].map {
+            resources: ["steady", "settle", "black-friday", "hot-merchant", "flash-crash-recovery", "capacity"].map {
                 .embedInCode("Presets/\($0).json")
             },
             swiftSettings: strict),

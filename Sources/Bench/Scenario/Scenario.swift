@@ -58,7 +58,8 @@ public struct Scenario: Sendable {
 
     private static var presets: [(name: String, bytes: [UInt8])] {
         [
-            ("steady", PackageResources.steady_json), ("black-friday", PackageResources.black_friday_json),
+            ("steady", PackageResources.steady_json), ("settle", PackageResources.settle_json),
+            ("black-friday", PackageResources.black_friday_json),
             ("hot-merchant", PackageResources.hot_merchant_json),
             ("flash-crash-recovery", PackageResources.flash_crash_recovery_json), ("capacity", PackageResources.capacity_json),
         ]
