@@ -51,23 +51,15 @@ extension WholeSystem {
             try scene.system.waitUntilHealthy()
         }
 
-        private func sum(_ name: String, of system: SystemUnderTest) throws -> Int {
-            try gateways.reduce(0) { sum, gateway in
-                let page = try APIClient(system.admin(gateway), key: nil).get("/metrics").text
-                let lines = page.split(separator: "\n").filter { $0.hasPrefix(name) }
-                return sum + lines.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
-            }
-        }
-
         @Test func `a balance that is read again comes from the process, and its change is seen at the other gateway`() throws {
             let scene = try Scene()
             let world = try scene.world()
             let shop = try scene.open("shop")
             // The lease and the tracking stand soon after the start.
             let isNear = try eventually(seconds: 20) {
-                let before = try sum("sluice_gateway_near_hits_total", of: scene.system)
+                let before = try scene.system.gatewaySum("sluice_gateway_near_hits_total")
                 try warm(scene, shop)
-                return try sum("sluice_gateway_near_hits_total", of: scene.system) >= before + 8
+                return try scene.system.gatewaySum("sluice_gateway_near_hits_total") >= before + 8
             }
             #expect(isNear)
             for round in 1...20 {
@@ -89,7 +81,7 @@ extension WholeSystem {
             let shop = try scene.open("shop")
             #expect(try scene.client.pay(10, from: world, to: shop).status == 201)
             try warm(scene, shop)
-            let before = try sum("sluice_gateway_cache_unbelieved_total", of: scene.system)
+            let before = try scene.system.gatewaySum("sluice_gateway_cache_unbelieved_total")
             try scene.system.whileFrozen("worker-1") {
                 let tables = LedgerTables(system: scene.system)
                 // The command is in the log, and what it changes is committed with its outcome and the offset, as a worker does it.
@@ -111,7 +103,7 @@ extension WholeSystem {
                 // A lease's life, a gateway's look at it, and the replica's way.
                 usleep(1_600_000)
                 for _ in 0..<50 { try expectAll(scene, shop) { $0.overdraft_limit.int == 77 } }
-                #expect(try sum("sluice_gateway_cache_unbelieved_total", of: scene.system) > before)
+                #expect(try scene.system.gatewaySum("sluice_gateway_cache_unbelieved_total") > before)
             }
             try scene.system.waitUntilHealthy()
             // Its next change, by a worker that had not heard of this one, is a change of the newer row.
@@ -132,9 +124,9 @@ extension WholeSystem {
             try payFive(from: world, to: shop, scene)
             try expectNotBelieved(redis, shop, scene)
             let isCached = try eventually(seconds: 5) {
-                let hits = try sum("sluice_gateway_near_hits_total", of: scene.system)
+                let hits = try scene.system.gatewaySum("sluice_gateway_near_hits_total")
                 try expectAll(scene, shop) { $0.posted.int == 15 }
-                return try sum("sluice_gateway_near_hits_total", of: scene.system) > hits
+                return try scene.system.gatewaySum("sluice_gateway_near_hits_total") > hits
             }
             #expect(isCached, "not cached again within 5 s")
         }
@@ -290,13 +282,13 @@ extension WholeSystem {
                 #expect(try client.get("/v1/accounts/\(shop)?min_revision=\(revision)").status == 200)
                 let target = "/v1/accounts/\(shop)/transactions?limit=20&min_revision=\(revision)"
                 let first = try client.get(target)
-                let asked = try sum("sluice_replica_other_reads_total", of: scene.system)
+                let asked = try scene.system.gatewaySum("sluice_replica_other_reads_total")
                 for _ in 0..<20 {
                     let again = try client.get(target)
                     #expect(again.text == first.text)
                     #expect(again["etag"] == "\"R\(revision)\"")
                 }
-                #expect(try sum("sluice_replica_other_reads_total", of: scene.system) - asked <= 1)
+                #expect(try scene.system.gatewaySum("sluice_replica_other_reads_total") - asked <= 1)
                 #expect(first.json.data.list.count == round)
             }
         }

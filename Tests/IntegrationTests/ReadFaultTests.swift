@@ -5,15 +5,6 @@ import Testing
 extension WholeSystem {
     /// Reads when what they go by is old, lost, or asked for by nobody any more.
     @Suite struct ReadFaults {
-        /// Of both gateways' threads.
-        private func sum(_ names: String..., of system: SystemUnderTest) throws -> Int {
-            try ["gateway-a", "gateway-b"].reduce(0) { sum, gateway in
-                let page = try APIClient(system.admin(gateway), key: nil).get("/metrics").text
-                let lines = page.split(separator: "\n").filter { line in names.contains { line.hasPrefix($0) } }
-                return sum + lines.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
-            }
-        }
-
         private func redis(_ system: SystemUnderTest, _ arguments: String...) throws -> String {
             let socket = (system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count)
             let result = try run("/usr/bin/redis-cli", ["-s", String(socket)] + arguments)
@@ -36,7 +27,7 @@ extension WholeSystem {
                 // A lease's life, and a gateway's look at it.
                 usleep(1_300_000)
                 #expect(try redis(scene.system, "COPY", "test:\(id)", key, "REPLACE") == "1")
-                let before = try sum("sluice_gateway_cache_unbelieved_total", of: scene.system)
+                let before = try scene.system.gatewaySum("sluice_gateway_cache_unbelieved_total")
                 for gateway in ["gateway-a", "gateway-b"] {
                     let client = try scene.system.client(at: gateway)
                     for _ in 0..<10 {
@@ -44,7 +35,7 @@ extension WholeSystem {
                         #expect(read.json.status.string == "settled" && read["etag"] == "\"R2\"", "\(read)")
                     }
                 }
-                #expect(try sum("sluice_gateway_cache_unbelieved_total", of: scene.system) > before)
+                #expect(try scene.system.gatewaySum("sluice_gateway_cache_unbelieved_total") > before)
                 // The gateways have not put anything in its place either: nobody vouches for that.
                 #expect(try redis(scene.system, "GET", key).hasPrefix("1"))
                 _ = try redis(scene.system, "DEL", key, "test:\(id)")
@@ -69,14 +60,14 @@ extension WholeSystem {
             let losses = 3
             let asked = try (0..<losses).map { _ in
                 // Every one of the requests stands in the sockets before the loops see the first.
-                let misses = try sum("sluice_gateway_cache_misses_total", of: scene.system)
+                let misses = try scene.system.gatewaySum("sluice_gateway_cache_misses_total")
                 ProcessTree.freeze(gateway)
                 defer { ProcessTree.thaw(gateway) }
                 _ = try redis(scene.system, "EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0")
                 for connection in connections { try connection.send(request) }
                 ProcessTree.thaw(gateway)
                 for connection in connections { #expect(try connection.receive().status == 200) }
-                return try sum("sluice_gateway_cache_misses_total", of: scene.system) - misses
+                return try scene.system.gatewaySum("sluice_gateway_cache_misses_total") - misses
             }
             #expect(asked.allSatisfy { $0 <= 2 } && asked.reduce(0, +) > 0, "\(asked) queries for each loss by two loops")
         }
@@ -113,9 +104,9 @@ extension WholeSystem {
             }
             try allow("+")
             let isCached = try eventually(seconds: 5) {
-                let before = try sum("sluice_gateway_near_hits_total", of: scene.system)
+                let before = try scene.system.gatewaySum("sluice_gateway_near_hits_total")
                 for _ in 0..<4 { #expect(try scene.client.get("/v1/accounts/\(shop)").json.posted.int == 7) }
-                return try sum("sluice_gateway_near_hits_total", of: scene.system) > before
+                return try scene.system.gatewaySum("sluice_gateway_near_hits_total") > before
             }
             #expect(isCached, "not cached again within 5 s")
             try scene.system.waitUntilHealthy()
@@ -176,6 +167,82 @@ extension WholeSystem {
             #expect(try gateway.metric(exactly: primary) == before + 1)
         }
 
+        /// Nobody reads or writes an entry for so long, on the primary and on the replica. Returns once that is so.
+        private func lockMovements(_ system: SystemUnderTest, seconds: Int) throws -> GuardedProcess {
+            let tables = LedgerTables(system: system)
+            // The lock comes to the replica by the log, and holds up who reads there as it does on the primary.
+            let lock = try GuardedProcess(
+                "/usr/bin/psql",
+                [
+                    "--no-psqlrc", "-qX", "-d", tables.superuser, "-c",
+                    "BEGIN; LOCK TABLE sluice.movement IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(\(seconds))",
+                ], output: "/dev/null")
+            let isLocked = try eventually(seconds: 4) {
+                // Any commit, which takes what is in the log before it along.
+                _ = try tables.rows("SELECT txid_current()")
+                return try tables.rows(
+                    "SELECT 1 FROM pg_locks WHERE relation = 'sluice.movement'::regclass AND mode = 'AccessExclusiveLock' AND granted",
+                    on: system.settings["SLUICE_REPLICAS"]
+                ).count == 1
+            }
+            #expect(isLocked)
+            return lock
+        }
+
+        /// Histories have sessions of their own: however many of those wait for a server, balances do not wait behind them.
+        @Test func `histories that a database is slow to read delay no balance`() throws {
+            let scene = try Scene()
+            let accounts = try (0..<40).map { try scene.open("account-\($0)") }
+            let gateway = try SpareGateway("query_milliseconds=12000")
+            let client = APIClient(gateway.endpoint, key: gateway.key)
+            _ = try redis(scene.system, "EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0")
+            func sendHistory(_ number: Int) throws -> HTTPConnection {
+                let connection = try HTTPConnection(gateway.endpoint)
+                let target = "/v1/accounts/\(accounts[number])/transactions?limit=7"
+                try connection.send("GET \(target) HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(gateway.key)\r\n\r\n")
+                return connection
+            }
+            let tables = LedgerTables(system: scene.system)
+            let waiting =
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'spare-%' AND wait_event_type = 'Lock' "
+                + "AND query LIKE '%movement%'"
+            func stuck(on server: String?) throws -> Bool {
+                try eventually(seconds: 4) { try tables.rows(waiting, asSuperuser: server == nil, on: server) == [["1"]] }
+            }
+            /// Of accounts that nobody has asked for: no cache has them.
+            func readBalances(_ numbers: Range<Int>) throws {
+                let misses = try gateway.metric("sluice_gateway_cache_misses_total")
+                var slowest = 0.0
+                for number in numbers {
+                    let start = Moment.now
+                    let read = try client.get("/v1/accounts/\(accounts[number])/balance")
+                    #expect(read.status == 200 && read.json.posted.int == 0, "\(read)")
+                    slowest = max(slowest, start.secondsAgo)
+                }
+                #expect(slowest < 0.5, "a balance took \(slowest) s")
+                #expect(try gateway.metric("sluice_gateway_cache_misses_total") == misses + Double(numbers.count))
+            }
+
+            let lock = try lockMovements(scene.system, seconds: 8)
+            defer { if lock.exitCode == nil { kill(lock.pid, SIGKILL) } }
+            let locked = Moment.now
+            // More than one session for balances could hide.
+            var histories = try (20..<26).map(sendHistory)
+            // Each server has one session for lists. The replica's answers no probe while it waits, and then the primary is asked.
+            #expect(try stuck(on: scene.system.settings["SLUICE_REPLICAS"]))
+            try readBalances(0..<10)
+            usleep(1_200_000)
+            histories += try (26..<32).map(sendHistory)
+            #expect(try stuck(on: nil))
+            try readBalances(10..<20)
+            #expect(try tables.rows(waiting, on: scene.system.settings["SLUICE_REPLICAS"]) == [["1"]])
+            #expect(locked.secondsAgo < 7, "the lock may have been over")
+            // Of those past what the primary is asked for at once some were told to come again.
+            let statuses = try histories.map { try $0.receive(answering: "GET").status }
+            #expect(statuses.prefix(6).allSatisfy { $0 == 200 } && statuses.allSatisfy { [200, 503].contains($0) }, "\(statuses)")
+            try scene.system.waitUntilHealthy()
+        }
+
         @Test func `a history that a database is slow to read is stopped when its client leaves`() throws {
             let scene = try Scene()
             let world = try scene.world()
@@ -187,24 +254,8 @@ extension WholeSystem {
                     "GET /v1/accounts/\(shop)/transactions?limit=7 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(gateway.key)\r\n\r\n")
                 return connection
             }
-            let tables = LedgerTables(system: scene.system)
-            // The lock comes to the replica by the log, and holds up who reads there as it does on the primary.
-            let lock = try GuardedProcess(
-                "/usr/bin/psql",
-                [
-                    "--no-psqlrc", "-qX", "-d", tables.superuser, "-c",
-                    "BEGIN; LOCK TABLE sluice.movement IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(5)",
-                ], output: "/dev/null")
+            let lock = try lockMovements(scene.system, seconds: 5)
             defer { if lock.exitCode == nil { kill(lock.pid, SIGKILL) } }
-            let isLocked = try eventually(seconds: 4) {
-                // Any commit, which takes what is in the log before it along.
-                _ = try tables.rows("SELECT txid_current()")
-                return try tables.rows(
-                    "SELECT 1 FROM pg_locks WHERE relation = 'sluice.movement'::regclass AND mode = 'AccessExclusiveLock' AND granted",
-                    on: scene.system.settings["SLUICE_REPLICAS"]
-                ).count == 1
-            }
-            #expect(isLocked)
             var reads = try (0..<3).map { _ in try send() }
             usleep(400_000)
             let left = Moment.now

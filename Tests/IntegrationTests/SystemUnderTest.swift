@@ -215,4 +215,13 @@ final class SystemUnderTest: Sendable {
     /// A client with the first key, through nginx.
     func client() throws -> APIClient { APIClient(try nginx(), key: demoKey) }
     func client(at gateway: String) throws -> APIClient { APIClient(try self.gateway(gateway), key: demoKey) }
+
+    /// What series that begin so come to, of both gateways' threads.
+    func gatewaySum(_ names: String...) throws -> Int {
+        try ["gateway-a", "gateway-b"].reduce(0) { sum, gateway in
+            let page = try APIClient(admin(gateway), key: nil).get("/metrics").text
+            let lines = page.split(separator: "\n").filter { line in names.contains { line.hasPrefix($0) } }
+            return sum + lines.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
+        }
+    }
 }
