@@ -178,7 +178,10 @@ let package = Package(
         tests("WorkerTests", ["Worker", "Store", "Redis", "Kafka", "Wire", "Loop", "Ledger", "Bytes", "Telemetry"]),
         tests(
             "OperateTests",
-            ["TestSupport", "Operate", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes", "CSystem"]),
+            [
+                "TestSupport", "Operate", "Gateway", "Store", "Redis", "Postgres", "Kafka", "HTTP1", "Wire", "Loop", "Ledger", "Bytes",
+                "CSystem",
+            ]),
         tests(
             "CoherenceTests",
             ["TestSupport", "Gateway", "Server", "Store", "Redis", "Loop", "Ledger", "Bytes", "Telemetry"]),
