@@ -1,8 +1,9 @@
 import Glibc
-import Loop
 import Synchronization
 import Telemetry
 import Testing
+
+@testable import Loop
 
 @Suite struct LoopTests {
     @Test func `a timer fires once and not before its time`() {
@@ -54,6 +55,40 @@ import Testing
         receiver.join()
         let expected = Array(0..<10_000)
         #expect(seen.withLock { $0 } == [expected, expected, expected])
+    }
+
+    @Test func `messages that wait together cost one wake-up`() {
+        let mailbox = Mailbox<Int>(capacity: 1_000)
+        /// How often the mailbox's eventfd was written to since it was last read.
+        func wakeUps() -> UInt64 {
+            var count: UInt64 = 0
+            return unsafe read(mailbox.descriptor, &count, 8) == 8 ? count : 0
+        }
+        for number in 0..<500 { #expect(mailbox.send(number)) }
+        #expect(wakeUps() == 1)
+        #expect(mailbox.send(500))
+        #expect(wakeUps() == 0)
+        var batch: [Int] = []
+        mailbox.takeAll(into: &batch)
+        #expect(batch == Array(0...500))
+        // Empty again, so the next one wakes, also while what was taken is still being handled.
+        for number in 0..<3 { #expect(mailbox.send(number)) }
+        #expect(wakeUps() == 1)
+    }
+
+    @Test func `all that waits is handled in the turn of one wake-up`() {
+        let mailbox = Mailbox<Int>(capacity: 1_000)
+        for number in 0..<500 { #expect(mailbox.send(number)) }
+        let loop = EventLoop()
+        var handled: [Int] = []
+        var turns: [Int] = []
+        let receiver = MailboxReceiver(loop: loop, mailbox: mailbox) { handled.append($0) }
+        loop.atTurnEnd { if handled.count > turns.last ?? 0 { turns.append(handled.count) } }
+        let end = LoopTimer(loop: loop) { loop.stop() }
+        end.arm(afterMilliseconds: 10)
+        withExtendedLifetime(receiver) { loop.run() }
+        #expect(handled == Array(0..<500))
+        #expect(turns == [500])
     }
 
     @Test func `a full or closed mailbox refuses and keeps what it has`() {

@@ -98,6 +98,17 @@ private final class Client {
         Descriptors.close(descriptor)
     }
 
+    /// Segments with data that the kernel has received: of answers below a segment's length as many as they were sent in.
+    ///
+    /// `tcpi_data_segs_in` of `struct tcp_info`, which glibc's own copy of it ends before.
+    var segmentsReceived: UInt32 {
+        var info = [UInt8](repeating: 0, count: 256)
+        var length = socklen_t(info.count)
+        let code = unsafe getsockopt(descriptor, CInt(IPPROTO_TCP), TCP_INFO, &info, &length)
+        precondition(code == 0 && length >= 156, "a kernel without tcpi_data_segs_in")
+        return info[152..<156].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
     var bodies: [String] {
         String(decoding: received, as: UTF8.self).split(separator: "\r\n\r\n", omittingEmptySubsequences: true).map { part in
             String(part.split(separator: "HTTP/1.1", omittingEmptySubsequences: false).first ?? "")
@@ -119,6 +130,28 @@ private final class Client {
         let client = try Client(loop, echo.server!.addresses[0], [requests.joined()])
         run(loop, milliseconds: 60)
         #expect(client.bodies == ["/later1", "/now1", "/later2", "/now2"])
+    }
+
+    /// Those that may be in flight at once, that is: a client that sends more gets a write for each such lot.
+    @Test(arguments: ["now", "later"], [16, 40])
+    func `answers to pipelined requests that are there in one turn leave in one write`(when: String, count: Int) throws {
+        let loop = EventLoop()
+        let limits = HTTPServer<Echo>.Limits()
+        let echo = try Echo(loop, limits: limits)
+        let paths = (0..<count).map { "/\(when)\($0)" }
+        let writes = UInt32((count + limits.connection.pipelinedRequestsMax - 1) / limits.connection.pipelinedRequestsMax)
+        #expect(writes == (count == 16 ? 1 : 3))
+        let client = try Client(loop, echo.server!.addresses[0], [paths.map { "GET \($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined()])
+        run(loop, milliseconds: 60)
+        #expect(client.bodies == paths)
+        #expect(client.segmentsReceived == writes)
+        // The control: answers of several turns are as many segments.
+        for number in 0..<5 {
+            client.send("GET /alone\(number) HTTP/1.1\r\nHost: a\r\n\r\n")
+            run(loop, milliseconds: 10)
+        }
+        #expect(client.bodies.count == count + 5)
+        #expect(client.segmentsReceived == writes + 5)
     }
 
     @Test func `more pipelined requests than may be in flight are all answered`() throws {
