@@ -34,10 +34,15 @@ final class HTTPConnection {
     private var buffer: [UInt8] = []
     private let timeoutSeconds: Double
 
-    init(_ endpoint: Endpoint, timeoutSeconds: Double = 20) throws(HTTPFailure) {
+    /// - Parameter receiveBytes: what the kernel may hold that was not read; nil for as much as it likes.
+    init(_ endpoint: Endpoint, timeoutSeconds: Double = 20, receiveBytes: Int32? = nil) throws(HTTPFailure) {
         self.timeoutSeconds = timeoutSeconds
         let family = if case .tcp = endpoint { AF_INET } else { AF_UNIX }
         descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        if var receiveBytes {
+            // Before the connect, so that the window is small from the start.
+            _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBytes, socklen_t(MemoryLayout<Int32>.size))
+        }
         let status = Self.connect(descriptor, endpoint)
         if status != 0 {
             let code = errno
