@@ -71,10 +71,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
     private static let patienceMilliseconds: UInt64 = 2_000
 
     let loop: EventLoop
-    private let shared: Shared
-    private let thread: Int
+    let shared: Shared
+    let thread: Int
     let limits: GatewayLimits
-    private let counters: GatewayCounters
+    let counters: GatewayCounters
     private let responder: Responder
     private let identity = Identity()
     private var credentials = CredentialTable()
@@ -85,8 +85,8 @@ final class GatewayLoop: RequestHandler, CacheClient {
     var delayTimer: LoopTimer?
     private var accountID: [UInt8] = []
     private var nextStatusMilliseconds: UInt64 = 0
-    private var nextTellingMilliseconds: UInt64 = 0
-    private var telling: [UInt8] = []
+    var nextTellingMilliseconds: UInt64 = 0
+    var telling: [UInt8] = []
     var nextPlacesMilliseconds: UInt64 = 0
     private let acceptsAtMilliseconds: UInt64
     private var allocatedBefore: UInt64 = 0
@@ -342,36 +342,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
         parts.payments.sweep(nowMilliseconds: now)
         parts.histories.sweep(nowMilliseconds: now)
         askHowFarTheLedgerIs(parts, nowMilliseconds: now)
-        if tellsQuotas, now >= nextTellingMilliseconds {
-            nextTellingMilliseconds = now + SpentRequests.milliseconds
-            tellOfQuotas(parts)
-        }
+        tellOfQuotas(parts, nowMilliseconds: now)
         guard now >= nextStatusMilliseconds else { return }
         nextStatusMilliseconds = now + Self.statusMilliseconds
         publish(parts)
-    }
-
-    // MARK: Quotas
-
-    /// One thread speaks for the process, whose threads share its quotas.
-    private var tellsQuotas: Bool { thread == 0 }
-
-    private func tellOfQuotas(_ parts: Parts) {
-        let now = loop.nowNanoseconds
-        let writes = shared.writes.takeUntold(countMax: SpentRequests.tenantsMax, nowNanoseconds: now)
-        let reads = shared.reads.takeUntold(countMax: SpentRequests.tenantsMax, nowNanoseconds: now)
-        SpentRequests.encode(sender: shared.sender, writes: writes, reads: reads, to: &telling)
-        let message = telling
-        if !message.isEmpty { parts.cache.tell(SpentRequests.channel, message.span) }
-    }
-
-    private func heardOfQuotas(_ message: Span<UInt8>) {
-        let now = loop.nowNanoseconds
-        SpentRequests.decode(message, sender: shared.sender) { tenant, writes, reads in
-            counters.spentElsewhere.add(UInt64(writes + reads))
-            shared.writes.spentElsewhere(tenant, count: writes, nowNanoseconds: now)
-            shared.reads.spentElsewhere(tenant, count: reads, nowNanoseconds: now)
-        }
     }
 
     private func publish(_ parts: Parts) {
@@ -422,9 +396,4 @@ final class GatewayLoop: RequestHandler, CacheClient {
             }
         }
     }
-}
-
-/// What keeps a gateway from starting: a sentence.
-struct StartProblem: Error, CustomStringConvertible {
-    let description: String
 }

@@ -193,3 +193,8 @@ extension ServerCounters {
         page.gauge("sluice_http_connections", help: "Open connections.", labels: labels) { self.open.value }
     }
 }
+
+/// What keeps a gateway from starting: a sentence.
+struct StartProblem: Error, CustomStringConvertible {
+    let description: String
+}

@@ -150,9 +150,7 @@ final class Publisher {
         for index in sent.indices { sent[index].reach[partition] = nil }
     }
 
-    /// Makes Redis forget everything, before anything else is written: its values cannot be mended one by one.
-    ///
-    /// - Parameter reach: the offsets below which everything is published once that is done.
+    /// Makes Redis forget everything, before anything else is written. Then everything below the offsets counts as published.
     func emptyCache(settling reach: [Int32: Int64] = [:]) {
         mustEmpty = true
         settleDebt()
@@ -162,9 +160,8 @@ final class Publisher {
     // MARK: Leases
 
     /// Says that everything committed in these partitions is in Redis: to be called several times in a lease's life, and only with
-    /// partitions whose earlier owner left nothing unpublished.
-    ///
-    /// Not said while something is owed. What is on its way stands before this in the same pipeline, so Redis has it first.
+    /// partitions whose earlier owner left nothing unpublished. Not said while something is owed. What is on its way stands
+    /// before this in the same pipeline, so Redis has it first.
     func renewLeases(_ owned: [(partition: Int32, epoch: Int64)]) {
         refusedLeases.formIntersection(owned.map(\.partition))
         guard isReady, !hasDebt else { return }
