@@ -66,8 +66,7 @@ extension WholeSystem {
             let system = SystemUnderTest.shared
             let client = try newTenantsClient()
             let key = try #require(client.key)
-            let publicID = String(key.dropFirst("sk_".count).prefix(16))
-            let revoked = try system.sluice(["keys", "revoke", publicID])
+            let revoked = try system.sluice(["keys", "revoke", publicID(of: key)])
             try #require(revoked.code == 0, "\(revoked.errors)")
             let since = Moment.now
             for gateway in ["gateway-a", "gateway-b"] {
@@ -78,6 +77,49 @@ extension WholeSystem {
                 #expect(try client.open("a").problemCode == "unauthorized")
             }
             #expect(since.secondsAgo < 5)
+        }
+
+        /// A client goes from one key to the next without a moment in which it has none.
+        @Test func `a tenant has two keys at a time, and when one is revoked the other goes on`() throws {
+            let system = SystemUnderTest.shared
+            let tenant = try newTenant()
+            let (old, new) = (try knownKey(of: tenant), try knownKey(of: tenant))
+            #expect(old != new)
+            let ways = gatewayThreads.map { system.gatewaySocket($0.gateway, thread: $0.thread) }
+            let (olds, news) = (ways.map { APIClient($0, key: old) }, ways.map { APIClient($0, key: new) })
+
+            // Both are the same tenant's: what one has opened the other pays from, and a request repeated under the next key is the same.
+            #expect(try olds[0].open("world", kind: "external").status == 201)
+            #expect(try news[1].open("shop").status == 201)
+            let repeated = newKey()
+            let first = try olds[2].pay(5, from: "world", to: "shop", key: repeated)
+            let again = try news[3].pay(5, from: "world", to: "shop", key: repeated)
+            #expect(first.status == 201 && again.status == 201 && again.json.id.string == first.json.id.string, "\(first) \(again)")
+            let revision = try #require(first.json.credit_result.revision.int)
+            #expect(try news[0].get("/v1/accounts/shop/balance?min_revision=\(revision)").json.posted.int == 5)
+
+            let revoked = try system.sluice(["keys", "revoke", publicID(of: old)])
+            try #require(revoked.code == 0, "\(revoked.errors)")
+            let since = Moment.now
+            var paid = 0
+            // The new key is used through every thread while the old one goes out of use in each by itself.
+            let isRefused = try eventually(seconds: 5, everyMilliseconds: 20) {
+                for client in news {
+                    let answer = try client.pay(1, from: "world", to: "shop", wait: nil)
+                    #expect(answer.status == 202, "\(answer)")
+                    #expect(try client.get("/v1/accounts").status == 200)
+                    paid += 1
+                }
+                return try olds.allSatisfy { try $0.get("/v1/accounts").status == 401 }
+            }
+            #expect(isRefused && since.secondsAgo < 5)
+            for client in olds {
+                #expect(try client.get("/v1/accounts").problemCode == "unauthorized")
+                #expect(try client.pay(1, from: "world", to: "shop").problemCode == "unauthorized")
+            }
+            for client in news { #expect(try client.pay(1, from: "world", to: "shop").status == 201) }
+            let isPaid = try eventually { try news[0].get("/v1/accounts/shop/balance").json.posted.int == 5 + paid + news.count }
+            #expect(isPaid)
         }
 
         @Test func `what is no valid key is 401, with the scheme to use`() throws {
@@ -102,20 +144,33 @@ extension WholeSystem {
     }
 }
 
+/// Each thread of each gateway reads the keys by itself.
+private let gatewayThreads = [("gateway-a", 0), ("gateway-a", 1), ("gateway-b", 0), ("gateway-b", 1)].map { (gateway: $0.0, thread: $0.1) }
+
 /// A client of a tenant that was just made, once the gateways know it.
-func newTenantsClient() throws -> APIClient {
-    let system = SystemUnderTest.shared
+func newTenantsClient() throws -> APIClient { APIClient(try SystemUnderTest.shared.nginx(), key: try knownKey(of: try newTenant())) }
+
+/// The name of a tenant that was just made; it has no key.
+private func newTenant() throws -> String {
     let name = "t-" + UUID().uuidString.prefix(8).lowercased()
-    let made = try system.sluice(["keys", "create-tenant", name])
+    let made = try SystemUnderTest.shared.sluice(["keys", "create-tenant", name])
     try #require(made.code == 0, "\(made.errors)")
-    let key = try system.sluice(["keys", "create", "--tenant", name]).output.trimmingCharacters(in: .whitespacesAndNewlines)
-    // Each thread reads the keys by itself.
-    for (gateway, thread) in [("gateway-a", 0), ("gateway-a", 1), ("gateway-b", 0), ("gateway-b", 1)] {
+    return name
+}
+
+/// What `sluice keys` calls a key.
+private func publicID(of key: String) -> String { String(key.dropFirst("sk_".count).prefix(16)) }
+
+/// A new key of a tenant, once the gateways know it.
+private func knownKey(of tenant: String) throws -> String {
+    let system = SystemUnderTest.shared
+    let key = try system.sluice(["keys", "create", "--tenant", tenant]).output.trimmingCharacters(in: .whitespacesAndNewlines)
+    for (gateway, thread) in gatewayThreads {
         let client = APIClient(system.gatewaySocket(gateway, thread: thread), key: key)
         let isKnown = try eventually(seconds: 10) { try client.get("/v1/accounts").status == 200 }
         try #require(isKnown, "thread \(thread) of \(gateway) does not know the new key")
     }
-    // Each thread of a gateway learns of it by itself, and nginx takes any: enough answers in a row have met them all.
+    // nginx takes any thread: enough answers in a row have met them all.
     let client = APIClient(try system.nginx(), key: key)
     var known = 0
     let isKnown = try eventually(seconds: 10, everyMilliseconds: 20) {
@@ -123,5 +178,5 @@ func newTenantsClient() throws -> APIClient {
         return known >= 12
     }
     try #require(isKnown, "some thread does not know the new key")
-    return client
+    return key
 }
