@@ -33,7 +33,7 @@ public struct DeadLetterReplay {
         let letter = try box.find(place)
         if letter.isDecided { return .alreadyDecided }
         let record = try readable(letter)
-        let partition = try partition(of: record.envelope.tenant, place)
+        let partition = try partition(of: record.envelope.tenant)
         try produce(record, to: partition)
         try box.noteReplayed(letter)
         return .replayed
@@ -42,7 +42,7 @@ public struct DeadLetterReplay {
     /// The letter's command. Nobody waits for its outcome any longer.
     private func readable(_ letter: DeadLetterBox.Letter) throws(OperateError) -> CommandRecord {
         guard !letter.value.isEmpty else {
-            throw .refused("\(letter.place): its value was not stored: read it from the log at that offset")
+            throw .refused("its value was not stored: read it from the log at that offset")
         }
         var headers = RecordHeaders()
         for (name, value) in letter.headers where name != "reply-to" {
@@ -51,13 +51,13 @@ public struct DeadLetterReplay {
         }
         switch RequestReader().record(value: letter.value.span, headers: headers) {
         case .success(let record): return record
-        case .failure(let problem): throw .refused("\(letter.place): this build cannot read it either: \(problem)")
+        case .failure(let problem): throw .refused("this build cannot read it either: \(problem)")
         }
     }
 
-    private func partition(of tenant: TenantID, _ place: DeadLetterBox.Place) throws(OperateError) -> Int32 {
+    private func partition(of tenant: TenantID) throws(OperateError) -> Int32 {
         guard let found = try Tenants(connection).all().first(where: { $0.number == tenant.rawValue }) else {
-            throw .refused("\(place): its tenant, number \(tenant.rawValue), does not exist")
+            throw .refused("its tenant, number \(tenant.rawValue), does not exist")
         }
         return found.partition
     }
