@@ -213,7 +213,20 @@ public struct PoolMachine: Sendable {
         }
     }
 
-    public mutating func sessionChanged(_ member: Member, isReady: Bool) { update(member) { $0.isReady = isReady } }
+    /// A session has connected, or is no longer.
+    ///
+    /// What answers once the connection is back may be a server that was started anew, and one that was killed begins with what it had at its
+    /// last restart point, minutes old: nothing that was proven before counts.
+    public mutating func sessionChanged(_ member: Member, isReady: Bool) {
+        var isLost = false
+        update(member) {
+            isLost = $0.isReady && !isReady
+            $0.isReady = isReady
+        }
+        guard isLost, member.server < replicas.count else { return }
+        replicas[member.server].probedNanoseconds = nil
+        replicas[member.server].coveredNanoseconds = 0
+    }
 
     /// A probe of a replica answered.
     ///

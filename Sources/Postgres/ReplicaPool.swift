@@ -150,8 +150,8 @@ public final class ReplicaPool {
         configuration.cancelsAtDeadline = true
         return PostgresSession(loop: loop, configuration: configuration) { [unowned self] state in
             machine.sessionChanged(member, isReady: state == .ready)
-            // At once: nothing is served by a replica that has proven nothing.
-            if state == .ready { probe(server: member.server) }
+            // At once, over whichever session stands: nothing is served by a replica that has proven nothing.
+            probe(server: member.server)
         }
     }
 

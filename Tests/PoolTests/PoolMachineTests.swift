@@ -60,11 +60,28 @@ import Testing
         #expect(start(&machine, at: 2 * second + 1)?.server == machine.primaryServer)
     }
 
-    @Test func `a replica with one session left serves over that one`() {
+    @Test func `a replica with one session left serves over that one, once it has answered`() {
         var machine = serving(replicas: 1)
+        machine.sessionChanged(Member(server: 0, session: 0), isReady: false)
+        #expect(machine.state(ofReplica: 0, nowNanoseconds: second) == .unproven)
+        machine.measured(replica: 0, lagMilliseconds: 0, nowNanoseconds: second)
+        // Attempts to connect say nothing new.
         machine.sessionChanged(Member(server: 0, session: 0), isReady: false)
         for _ in 0..<4 { #expect(start(&machine) == Member(server: 0, session: 1)) }
         #expect(start(&machine) == nil)
+    }
+
+    /// Killed and started anew within a probe's age: it may answer from minutes ago.
+    @Test func `what a replica had proven does not count for the server that is there after a lost connection`() {
+        var machine = serving(replicas: 1)
+        machine.measured(replica: 0, lagMilliseconds: 0, coveredNanoseconds: 77, nowNanoseconds: second)
+        for session in 0..<2 { machine.sessionChanged(Member(server: 0, session: session), isReady: false) }
+        for session in 0..<2 { machine.sessionChanged(Member(server: 0, session: session), isReady: true) }
+        #expect(machine.state(ofReplica: 0, nowNanoseconds: second) == .unproven)
+        #expect(machine.coveredNanoseconds(ofServer: 0, nowNanoseconds: second) == 0)
+        #expect(start(&machine)?.server == machine.primaryServer)
+        machine.measured(replica: 0, lagMilliseconds: 60_000, nowNanoseconds: second)
+        #expect(machine.state(ofReplica: 0, nowNanoseconds: second) == .late)
     }
 
     @Test func `a late replica comes back at half the bound`() {
