@@ -6,7 +6,7 @@
 KIND is `headers` (a byte of a header every second), `body` (half of a body, then a byte every second), `read` (pages are asked for and
 never read), `idle` (connections that are held, from 127.0.0.2) or `churn` (connects and closes as fast as it can, from 127.0.0.2).
 
-Prints `ready` once all are connected, and at the end one JSON object: opened, refused (closed by the server before anything was
+Prints `ready` once all are connected and have sent what they send at first, and at the end one JSON object: opened, refused (closed by the server before anything was
 sent), ended (closed by the server while the attack went on), answered (by status).
 """
 
@@ -21,7 +21,6 @@ KIND, ADDRESS, COUNT, SECONDS = sys.argv[1], sys.argv[2].rsplit(":", 1), int(sys
 KEY = sys.argv[5] if len(sys.argv) > 5 else "none"
 TARGET = (ADDRESS[0], int(ADDRESS[1]))
 BODY_BYTES = 60_000
-READ_SETTLES_SECONDS = 3
 
 head = f"Host: a\r\nAuthorization: Bearer {KEY}\r\n"
 FIRST = {
@@ -75,9 +74,6 @@ def hold():
         alive[connection.fileno()] = connection
         # A slow reader does not read; its end is seen by the server's own numbers.
         poll.register(connection.fileno(), select.EPOLLHUP if KIND == "read" else select.EPOLLIN)
-    if KIND == "read":
-        # Not what so many pages cost, but what it costs that nobody reads them.
-        time.sleep(READ_SETTLES_SECONDS)
     print("ready", flush=True)
     end = time.monotonic() + SECONDS
     next_byte = time.monotonic() + 1
