@@ -44,8 +44,7 @@ extension WholeSystem {
             let users = try LedgerTables(system: system).rows(
                 "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name IN ('worker-1', 'gateway-a')", asSuperuser: true)
             #expect(Set(users.flatMap(\.self)) == ["sluice_gateway", "sluice_worker"])
-            let socket = (system.settings["SLUICE_REDIS"] ?? "").replacingOccurrences(of: "unix:", with: "")
-            let clients = try run("/usr/bin/redis-cli", ["-s", socket, "CLIENT", "LIST"]).output
+            let clients = try system.redis("CLIENT", "LIST")
             for user in ["sluice_gateway", "sluice_worker"] { #expect(clients.contains("user=\(user) "), "\(clients)") }
         }
 

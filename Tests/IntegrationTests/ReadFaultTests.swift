@@ -5,28 +5,21 @@ import Testing
 extension WholeSystem {
     /// Reads when what they go by is old, lost, or asked for by nobody any more.
     @Suite struct ReadFaults {
-        private func redis(_ system: SystemUnderTest, _ arguments: String...) throws -> String {
-            let socket = (system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count)
-            let result = try run("/usr/bin/redis-cli", ["-s", String(socket)] + arguments)
-            try #require(result.code == 0, "\(result)")
-            return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-
         /// What a Redis has that was frozen while a payment was captured: the payment as it was, and no lease.
         @Test func `an old state of a payment in Redis is not shown while no worker vouches for it`() throws {
             let scene = try Scene()
             try scene.world()
             let (payer, shop) = (try scene.funded("payer", 100), try scene.open("shop"))
             let id = try #require(try scene.client.hold(80, from: payer, to: shop).json.id.string)
-            let isCached = try eventually(seconds: 5) { try !redis(scene.system, "--scan", "--pattern", "p:*:\(id)").isEmpty }
+            let isCached = try eventually(seconds: 5) { try !scene.system.redis("--scan", "--pattern", "p:*:\(id)").isEmpty }
             try #require(isCached)
-            let key = try redis(scene.system, "--scan", "--pattern", "p:*:\(id)")
-            #expect(try redis(scene.system, "COPY", key, "test:\(id)") == "1")
+            let key = try scene.system.redis("--scan", "--pattern", "p:*:\(id)")
+            #expect(try scene.system.redis("COPY", key, "test:\(id)") == "1")
             #expect(try scene.client.change(payment: id, "capture").status == 201)
             try scene.system.whileFrozen("worker-1") {
                 // A lease's life, and a gateway's look at it.
                 usleep(1_300_000)
-                #expect(try redis(scene.system, "COPY", "test:\(id)", key, "REPLACE") == "1")
+                #expect(try scene.system.redis("COPY", "test:\(id)", key, "REPLACE") == "1")
                 let before = try scene.system.gatewaySum("sluice_gateway_cache_unbelieved_total")
                 for gateway in ["gateway-a", "gateway-b"] {
                     let client = try scene.system.client(at: gateway)
@@ -37,8 +30,8 @@ extension WholeSystem {
                 }
                 #expect(try scene.system.gatewaySum("sluice_gateway_cache_unbelieved_total") > before)
                 // The gateways have not put anything in its place either: nobody vouches for that.
-                #expect(try redis(scene.system, "GET", key).hasPrefix("1"))
-                _ = try redis(scene.system, "DEL", key, "test:\(id)")
+                #expect(try scene.system.redis("GET", key).hasPrefix("1"))
+                try scene.system.redis("DEL", key, "test:\(id)")
             }
             try scene.system.waitUntilHealthy()
             #expect(try scene.client.get("/v1/payments/\(id)").json.captured.int == 80)
@@ -63,7 +56,7 @@ extension WholeSystem {
                 let misses = try scene.system.gatewaySum("sluice_gateway_cache_misses_total")
                 ProcessTree.freeze(gateway)
                 defer { ProcessTree.thaw(gateway) }
-                _ = try redis(scene.system, "EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0")
+                try scene.system.redis("EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0")
                 for connection in connections { try connection.send(request) }
                 ProcessTree.thaw(gateway)
                 for connection in connections { #expect(try connection.receive().status == 200) }
@@ -87,9 +80,8 @@ extension WholeSystem {
             let shop = try scene.open("shop")
             func allow(_ sign: String) throws {
                 let commands = ["get", "mget", "set", "fcall", "fcall_ro", "pexpire"].map { sign + $0 }
-                let socket = String((scene.system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
                 for user in ["sluice_gateway", "sluice_worker"] {
-                    #expect(try run("/usr/bin/redis-cli", ["-s", socket, "ACL", "SETUSER", user] + commands).output == "OK\n")
+                    #expect(try scene.system.redis(["ACL", "SETUSER", user] + commands) == "OK")
                 }
             }
             defer { try? allow("+") }
@@ -195,7 +187,7 @@ extension WholeSystem {
             let accounts = try (0..<40).map { try scene.open("account-\($0)") }
             let gateway = try SpareGateway("query_milliseconds=12000")
             let client = APIClient(gateway.endpoint, key: gateway.key)
-            _ = try redis(scene.system, "EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0")
+            try scene.system.redis("EVAL", "return redis.call('DEL', unpack(redis.call('KEYS', 'a:*')))", "0")
             func sendHistory(_ number: Int) throws -> HTTPConnection {
                 let connection = try HTTPConnection(gateway.endpoint)
                 let target = "/v1/accounts/\(accounts[number])/transactions?limit=7"

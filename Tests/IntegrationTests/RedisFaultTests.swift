@@ -43,29 +43,18 @@ extension WholeSystem {
             let system = scene.system
             let world = try scene.world()
             let shop = try scene.open("shop")
-            func redis(_ arguments: String...) throws -> String {
-                let socket = String((system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
-                return try run("/usr/bin/redis-cli", ["-s", socket] + arguments).output
-            }
-            let (endpoint, key) = (try system.nginx(), system.demoKey)
-            let answered = Mutex<(status: Int, seconds: Double)?>(nil)
-            defer { _ = try? redis("ACL", "SETUSER", "sluice_worker", "+publish") }
+            let answered = try LateAnswer(system)
+            defer { _ = try? system.redis("ACL", "SETUSER", "sluice_worker", "+publish") }
             try system.whileFrozen("worker-1") {
-                Thread.detachNewThread {
-                    let began = Moment.now
-                    let status = (try? APIClient(endpoint, key: key).pay(5, from: world, to: shop, wait: 10))?.status ?? 0
-                    answered.withLock { $0 = (status, began.secondsAgo) }
-                }
+                answered.begin { try $0.pay(5, from: world, to: shop, wait: 10) }
                 // It is in the log, and its client is parked.
                 usleep(500_000)
-                #expect(try redis("ACL", "SETUSER", "sluice_worker", "-publish") == "OK\n")
+                #expect(try system.redis("ACL", "SETUSER", "sluice_worker", "-publish") == "OK")
                 // The loops of both gateways.
-                let killed = try redis("CLIENT", "KILL", "TYPE", "pubsub")
-                #expect(Int(killed.trimmingCharacters(in: .whitespacesAndNewlines)).map { $0 >= 2 } == true, "\(killed)")
+                let killed = try system.redis("CLIENT", "KILL", "TYPE", "pubsub")
+                #expect(Int(killed).map { $0 >= 2 } == true, "\(killed)")
             }
-            let isAnswered = eventually(seconds: 15) { answered.withLock { $0 != nil } }
-            try #require(isAnswered)
-            let (status, seconds) = try #require(answered.withLock { $0 })
+            let (status, seconds) = try answered.wait(seconds: 15)
             #expect(status == 201 && seconds < 6, "\(status) after \(seconds) s")
         }
 
@@ -78,28 +67,18 @@ extension WholeSystem {
             #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
             let worker = try system.pid("worker-1")
             func connections() throws -> Int {
-                try redis("CLIENT", "LIST").split(separator: "\n").filter { $0.contains(" user=sluice_worker ") }.count
+                try system.redis("CLIENT", "LIST").split(separator: "\n").filter { $0.contains(" user=sluice_worker ") }.count
             }
-            func redis(_ arguments: String...) throws -> String {
-                let socket = String((system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
-                return try run("/usr/bin/redis-cli", ["-s", socket] + arguments).output
-            }
-            let (endpoint, key) = (try system.nginx(), system.demoKey)
-            let early = Mutex<(status: Int, seconds: Double)?>(nil)
-            defer { _ = try? redis("ACL", "SETUSER", "sluice_worker", "on") }
+            let early = try LateAnswer(system)
+            defer { _ = try? system.redis("ACL", "SETUSER", "sluice_worker", "on") }
             #expect(try connections() > 0)
             try system.whileFrozen("worker-1") {
-                Thread.detachNewThread {
-                    let began = Moment.now
-                    let status = (try? APIClient(endpoint, key: key).pay(5, from: world, to: shop, wait: 10))?.status ?? 0
-                    early.withLock { $0 = (status, began.secondsAgo) }
-                }
+                early.begin { try $0.pay(5, from: world, to: shop, wait: 10) }
                 usleep(300_000)
-                #expect(try redis("ACL", "SETUSER", "sluice_worker", "off") == "OK\n")
-                _ = try redis("CLIENT", "KILL", "USER", "sluice_worker")
+                #expect(try system.redis("ACL", "SETUSER", "sluice_worker", "off") == "OK")
+                try system.redis("CLIENT", "KILL", "USER", "sluice_worker")
             }
-            try #require(eventually(seconds: 15) { early.withLock { $0 != nil } })
-            let (status, seconds) = try #require(early.withLock { $0 })
+            let (status, seconds) = try early.wait(seconds: 15)
             #expect(status == 201 && seconds < 6, "\(status) after \(seconds) s")
             // Those that come while nobody speaks.
             var began = Moment.now
@@ -111,7 +90,7 @@ extension WholeSystem {
             #expect(read.json.status.string == "settled" && began.secondsAgo < 4, "\(read) after \(began.secondsAgo) s")
             #expect(try connections() == 0, "the worker was not cut off")
             #expect(try system.pid("worker-1") == worker, "the worker was started anew")
-            #expect(try redis("ACL", "SETUSER", "sluice_worker", "on") == "OK\n")
+            #expect(try system.redis("ACL", "SETUSER", "sluice_worker", "on") == "OK")
             try system.waitUntilHealthy()
             #expect(try scene.client.pay(1, from: world, to: shop).status == 201)
             try expectLedgerIsSound(system)
@@ -123,34 +102,23 @@ extension WholeSystem {
             let system = scene.system
             let world = try scene.world()
             let shop = try scene.open("shop")
-            let socket = String((system.settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count))
-            let (endpoint, key) = (try system.nginx(), system.demoKey)
-            let told = Mutex<[(status: Int, seconds: Double)]>([])
+            let late = [try LateAnswer(system), try LateAnswer(system)]
             var accepted = ""
             // For two seconds from their start on gateways look up everything.
             usleep(2_200_000)
-            defer { _ = try? run("/usr/bin/redis-cli", ["-s", socket, "ACL", "SETUSER", "sluice_worker", "on"]) }
+            defer { _ = try? system.redis("ACL", "SETUSER", "sluice_worker", "on") }
             try system.whileFrozen("worker-1") {
                 accepted = try #require(try scene.client.pay(3, from: world, to: shop, wait: nil).json.id.string)
                 let id = accepted
-                func begin(_ ask: @escaping @Sendable (APIClient) throws -> Int) {
-                    Thread.detachNewThread {
-                        let began = Moment.now
-                        let status = (try? ask(APIClient(endpoint, key: key))) ?? 0
-                        told.withLock { $0.append((status, began.secondsAgo)) }
-                    }
-                }
-                begin { try $0.pay(5, from: world, to: shop, wait: 10).status }
-                begin { try $0.get("/v1/payments/\(id)?wait=10").status }
+                late[0].begin { try $0.pay(5, from: world, to: shop, wait: 10) }
+                late[1].begin { try $0.get("/v1/payments/\(id)?wait=10") }
                 usleep(200_000)
-                for arguments in [["ACL", "SETUSER", "sluice_worker", "off"], ["CLIENT", "KILL", "USER", "sluice_worker"]] {
-                    #expect(try run("/usr/bin/redis-cli", ["-s", socket] + arguments).code == 0)
-                }
+                #expect(try system.redis("ACL", "SETUSER", "sluice_worker", "off") == "OK")
+                try system.redis("CLIENT", "KILL", "USER", "sluice_worker")
             }
             usleep(400_000)
-            #expect(try run("/usr/bin/redis-cli", ["-s", socket, "ACL", "SETUSER", "sluice_worker", "on"]).code == 0)
-            try #require(eventually(seconds: 20) { told.withLock { $0.count == 2 } })
-            let answers = told.withLock { $0 }
+            #expect(try system.redis("ACL", "SETUSER", "sluice_worker", "on") == "OK")
+            let answers = try late.map { try $0.wait(seconds: 20) }
             #expect(answers.allSatisfy { [200, 201].contains($0.status) && $0.seconds < 5 }, "\(answers)")
             #expect(try scene.final(accepted).status.string == "settled")
         }
@@ -173,5 +141,32 @@ extension WholeSystem {
             let isRight = try eventually(seconds: 10) { try scene.scene.client.get("/v1/accounts/\(shop)/balance").json.posted.int == sum }
             #expect(isRight)
         }
+    }
+}
+
+/// What a client is told that waits on a thread of its own, and after how long.
+private final class LateAnswer: Sendable {
+    private let endpoint: Endpoint
+    private let key: String
+    private let answer = Mutex<(status: Int, seconds: Double)?>(nil)
+
+    init(_ system: SystemUnderTest) throws {
+        endpoint = try system.nginx()
+        key = system.demoKey
+    }
+
+    /// Asks, once; a failure is the status 0.
+    func begin(_ ask: @escaping @Sendable (APIClient) throws -> HTTPResponse) {
+        Thread.detachNewThread { [self] in
+            let began = Moment.now
+            let status = (try? ask(APIClient(endpoint, key: key)))?.status ?? 0
+            answer.withLock { $0 = (status, began.secondsAgo) }
+        }
+    }
+
+    func wait(seconds: Double) throws -> (status: Int, seconds: Double) {
+        let isThere = eventually(seconds: seconds) { answer.withLock { $0 != nil } }
+        try #require(isThere)
+        return try #require(answer.withLock { $0 })
     }
 }

@@ -174,6 +174,20 @@ final class SystemUnderTest: Sendable {
         return try run("/usr/bin/env", settings + [try Self.executable()] + arguments, seconds: seconds)
     }
 
+    /// The socket of Redis.
+    var redisSocket: String { String((settings["SLUICE_REDIS"] ?? "").dropFirst("unix:".count)) }
+
+    /// What Redis answers its operator; an error that it answers is text as well.
+    @discardableResult
+    func redis(_ arguments: [String]) throws -> String {
+        let result = try run("/usr/bin/redis-cli", ["-s", redisSocket] + arguments)
+        guard result.code == 0 else { throw Failure(description: "redis-cli: \(result)") }
+        return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    @discardableResult
+    func redis(_ arguments: String...) throws -> String { try redis(arguments) }
+
     /// What `settings.env` says: where the servers are.
     var settings: [String: String] {
         let lines = text(of: data + "/settings.env").split(separator: "\n").filter { !$0.hasPrefix("#") }

@@ -29,7 +29,7 @@ final class Witness: Sendable {
     init(_ system: SystemUnderTest, poor: [String], holder: String, shop: String) throws {
         self.shop = shop
         heard = "\(system.data)/logs/redis-monitor-\(UInt32.random(in: 0 ... .max)).log"
-        let socket = (system.settings["SLUICE_REDIS"] ?? "").replacing("unix:", with: "")
+        let socket = system.redisSocket
         monitor = try GuardedProcess("/usr/bin/redis-cli", ["-s", socket, "MONITOR"], output: heard)
         let (endpoint, key) = (try system.nginx(), system.demoKey)
         state.withLock { $0.running = poor.count + 1 }

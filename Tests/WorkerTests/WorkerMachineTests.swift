@@ -333,13 +333,19 @@ import Wire
         #expect(offsets(machine) == [3, 4])
     }
 
-    @Test func `a debt of publications that is too long empties the cache instead`() {
+    /// An owner whose predecessor left more unpublished than is told again.
+    private func indebted() -> WorkerMachine {
         var limits = WorkerLimits()
         limits.republishedRecordsMax = 10
         var machine = WorkerMachine(limits: limits)
         machine.assigned([0], logIncarnation: log)
         _ = machine.next()
         machine.granted([grant(0, next: 100, published: 80)])
+        return machine
+    }
+
+    @Test func `a debt of publications that is too long empties the cache instead`() {
+        var machine = indebted()
         #expect(machine.takeNotices() == [.emptyCache(settling: [0: 100]), .start(partition: 0, offset: 100)])
         // Until Redis was emptied the debt is stored on, for the owner after this one.
         machine.received(record(0, 100))
@@ -348,12 +354,7 @@ import Wire
     }
 
     @Test func `a partition in which nothing more comes is vouched for once the cache was emptied for it`() {
-        var limits = WorkerLimits()
-        limits.republishedRecordsMax = 10
-        var machine = WorkerMachine(limits: limits)
-        machine.assigned([0], logIncarnation: log)
-        _ = machine.next()
-        machine.granted([grant(0, next: 100, published: 80)])
+        var machine = indebted()
         guard case .emptyCache(let reach) = machine.takeNotices().first else { return #expect(Bool(false), "the cache is not emptied") }
         #expect(machine.publishedPartitions.isEmpty)
         machine.published(reach)
