@@ -33,6 +33,8 @@ extension Measurements {
             #expect(Set(seen.bodies).count <= 300)
             #expect(report.acceptedLater > 0 && report.acceptedLater <= report.retries)
             #expect(report.gaveUp == 0 && report.refused == nil)
+            // None of it was a read.
+            #expect(report.readTriesFailed == 0)
             #expect(report.acknowledged.count == 300 && Set(report.acknowledged).count == 300)
         }
 
@@ -71,7 +73,7 @@ extension Measurements {
             options.retriesMax = 8
             let report = Load.run(options)
             let missed = try #require(report.statuses["404"])
-            #expect(missed > 20 && report.answered == 200)
+            #expect(missed > 20 && report.answered == 200 && report.readTriesFailed == missed)
             #expect(report.retries == (isAskedAgain ? missed : 0))
             #expect(report.refused?.count == (isAskedAgain ? nil : missed))
         }
@@ -130,6 +132,7 @@ extension Measurements {
             let stub = stub(StubBehaviour())
             defer { stub.stop() }
             var options = try options(stub, rate: 200)
+            options.mix = LoadOptions.Mix(reads: 5, writes: 1)
             options.phases = [
                 LoadPhase("warm", seconds: 0.5, isWarmUp: true), LoadPhase("ramp", seconds: 1, from: 0, to: 2),
                 LoadPhase("spike", seconds: 0.5, from: 4), LoadPhase("rest", seconds: 0.5, from: 0), LoadPhase("after", seconds: 0.5),
@@ -137,6 +140,9 @@ extension Measurements {
             let report = Load.run(options)
             #expect(report.sent == 100 + 200 + 400 + 100 && report.warmUps == 100 && report.answered == 800)
             #expect(report.phases.map { $0.latency?.count ?? 0 } == [0, 200, 400, 0, 100])
+            let (reads, writes) = (report.phases.map { $0.reads?.count ?? 0 }, report.phases.map { $0.writes?.count ?? 0 })
+            #expect(zip(reads, writes).map { $0 + $1 } == [0, 200, 400, 0, 100])
+            #expect(reads.reduce(0, +) == report.reads?.count && writes.reduce(0, +) == report.writes?.count, "\(reads) \(writes)")
             #expect(report.all?.count == 700)
             #expect(report.phases.map(\.startSecond) == [0, 0.5, 1.5, 2, 2.5])
             let points = report.series.map(\.succeeded)

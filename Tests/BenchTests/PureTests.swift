@@ -40,9 +40,10 @@ import Testing
         #expect(first.sent == 3 && first.late == 2 && first.lateByItself == 1 && first.answered == 3 && first.declined == 1)
         #expect(first.latestNanoseconds == 3_000_000 && first.latestByItselfNanoseconds == 1_500_000 && first.retries == 3)
         let histograms = [
-            first.latency(of: [.balance]), first.latency(of: [.payment]), first.refused, first.unanswered, first.all, first.phases[0],
+            first.latency(of: [.balance]), first.latency(of: [.payment]), first.refused, first.unanswered, first.all, first.phases[0].all,
+            first.phases[0].reads, first.phases[0].writes,
         ]
-        #expect(histograms.map { LoadReport.Latency($0)?.count } == [1, 1, 1, 1, 4, 4])
+        #expect(histograms.map { LoadReport.Latency($0)?.count } == [1, 1, 1, 1, 4, 4, 2, 2])
         #expect(first.series.intervals.map(\.succeeded) == [1, 1] && first.series.intervals.map(\.failed) == [3, 0])
         #expect(first.acknowledged == [PaymentID(high: 1, low: 2), PaymentID(high: 3, low: 4)])
     }

@@ -17,8 +17,17 @@ struct LoadCounts: Sendable {
     var unanswered = Self.histogram()
     /// From a payment's acceptance to the answer that shows it decided.
     var settling = Self.histogram()
-    /// By phase, of all requests.
-    var phases: [Histogram<UInt64>]
+    /// By phase, of all requests, answered or not.
+    struct Phase: Sendable {
+        var reads = LoadCounts.histogram()
+        var writes = LoadCounts.histogram()
+        var all: Histogram<UInt64> { LoadCounts.sum([reads, writes]) }
+
+        mutating func record(_ value: UInt64, _ kind: RequestKind) {
+            if kind.isWrite { writes.record(value) } else { reads.record(value) }
+        }
+    }
+    var phases: [Phase]
     var series: LoadSeries
 
     /// First tries.
@@ -42,6 +51,8 @@ struct LoadCounts: Sendable {
     var dropped = 0
     /// Left out of the latencies.
     var warmUps = 0
+    /// Tries of reads that were not answered with 2xx, or not at all.
+    var readTriesFailed = 0
     /// Of every try.
     var statuses: [Int: Int] = [:]
     var failures: [LoadFailure: Int] = [:]
@@ -60,7 +71,7 @@ struct LoadCounts: Sendable {
     var acknowledgedNotKept = 0
 
     init(phases: Int, series: LoadSeries) {
-        self.phases = (0..<phases).map { _ in Self.histogram() }
+        self.phases = (0..<phases).map { _ in Phase() }
         self.series = series
     }
 
@@ -86,7 +97,7 @@ struct LoadCounts: Sendable {
         series.note(plan, afterNanoseconds: latency, isSuccess: answer.isSuccess)
         guard isMeasured else { return }
         let value = min(latency, Self.latencyNanosecondsMax)
-        phases[plan.phase].record(value)
+        phases[plan.phase].record(value, plan.kind)
         if answer.isSuccess {
             self.latency[plan.kind.rawValue].record(value)
             self.service[plan.kind.rawValue].record(min(service, Self.latencyNanosecondsMax))
@@ -100,7 +111,7 @@ struct LoadCounts: Sendable {
         series.note(plan, afterNanoseconds: age, isSuccess: false)
         guard isMeasured else { return }
         let value = min(age, Self.latencyNanosecondsMax)
-        phases[plan.phase].record(value)
+        phases[plan.phase].record(value, plan.kind)
         unanswered.record(value)
     }
 
@@ -113,7 +124,10 @@ struct LoadCounts: Sendable {
             latency[index].add(other.latency[index])
             service[index].add(other.service[index])
         }
-        for index in phases.indices { phases[index].add(other.phases[index]) }
+        for index in phases.indices {
+            phases[index].reads.add(other.phases[index].reads)
+            phases[index].writes.add(other.phases[index].writes)
+        }
         refused.add(other.refused)
         unanswered.add(other.unanswered)
         settling.add(other.settling)
@@ -132,7 +146,7 @@ struct LoadCounts: Sendable {
     private static var sums: [WritableKeyPath<LoadCounts, Int>] {
         [
             \.sent, \.answered, \.declined, \.retries, \.gaveUp, \.acceptedLater, \.duplicatesWrong, \.late, \.lateByItself, \.dropped,
-            \.warmUps, \.closedIdle, \.notFollowed, \.neverFinal, \.acknowledgedNotKept,
+            \.warmUps, \.readTriesFailed, \.closedIdle, \.notFollowed, \.neverFinal, \.acknowledgedNotKept,
         ]
     }
 

@@ -32,6 +32,7 @@ extension LoadGenerator {
         let now = Clock.monotonicNanoseconds
         let plan = request.plan
         counts.statuses[answer.status, default: 0] += 1
+        if !plan.kind.isWrite, !answer.isSuccess { counts.readTriesFailed += 1 }
         if let start { counts.elapsedNanoseconds = now - start }
         if answer.isForTheMoment, retry(plan, now, retryAfterSeconds: answer.retryAfterSeconds) { return }
         counts.noteAnswer(
@@ -59,6 +60,7 @@ extension LoadGenerator {
         guard let request = connection.request else { return }
         let now = Clock.monotonicNanoseconds
         counts.failures[failure, default: 0] += 1
+        if !request.plan.kind.isWrite { counts.readTriesFailed += 1 }
         if !retry(request.plan, now, retryAfterSeconds: nil) {
             counts.noteUnanswered(
                 request.plan, afterNanoseconds: now - request.plan.intended, isMeasured: isMeasured(request.plan))

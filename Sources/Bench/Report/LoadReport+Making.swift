@@ -34,6 +34,7 @@ extension LoadReport {
         latestMilliseconds = Double(counts.latestNanoseconds) / 1e6
         dropped = counts.dropped
         warmUps = counts.warmUps
+        readTriesFailed = counts.readTriesFailed
         stoppedEarly = counts.stoppedEarly
         errors = Dictionary(counts.failures.map { ($0.key.description, $0.value) }, uniquingKeysWith: +)
         statuses = Dictionary(uniqueKeysWithValues: counts.statuses.map { (String($0.key), $0.value) })
@@ -81,7 +82,8 @@ extension LoadReport {
             if case .open(let perSecond, _) = options.pace { rate = perSecond }
             return Phase(
                 name: phase.name, startSecond: start, seconds: phase.seconds, from: rate.map { $0 * phase.from },
-                to: rate.map { $0 * phase.to }, isWarmUp: phase.isWarmUp, latency: Latency(counts.phases[index]))
+                to: rate.map { $0 * phase.to }, isWarmUp: phase.isWarmUp, latency: Latency(counts.phases[index].all),
+                reads: Latency(counts.phases[index].reads), writes: Latency(counts.phases[index].writes))
         }
     }
 

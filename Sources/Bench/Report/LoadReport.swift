@@ -39,6 +39,9 @@ public struct LoadReport: Codable, Sendable {
         public var isWarmUp: Bool
         /// Of all its requests, answered or not; nil for warming up.
         public var latency: Latency?
+        /// Of its reads and its writes; nil where there were none, and in a report from before there was this.
+        public var reads: Latency?
+        public var writes: Latency?
     }
 
     /// A point of the time series: requests that should have been sent then.
@@ -114,6 +117,8 @@ public struct LoadReport: Codable, Sendable {
     public var dropped: Int
     /// Answered, and left out of the latencies.
     public var warmUps: Int
+    /// Tries of reads that were not answered with 2xx, or not at all; nil in a report from before there was this.
+    public var readTriesFailed: Int?
     /// Whether somebody stopped it.
     public var stoppedEarly: Bool
     /// Tries without an answer, and connections that were not opened, by kind.
@@ -155,7 +160,7 @@ public struct LoadReport: Codable, Sendable {
     enum CodingKeys: String, CodingKey {
         case format, name, startedAt, mode, arrivals, connections, threads, seed, settings, seconds, askedPerSecond, achievedPerSecond
         case sent, answered, declined, retries, gaveUp, acceptedLater, duplicatesWrong, late, latestMilliseconds, dropped, warmUps
-        case stoppedEarly, errors, statuses, closedIdle
+        case readTriesFailed, stoppedEarly, errors, statuses, closedIdle
         case generatorCPUSeconds = "generator_cpu_seconds"
         case all, reads, writes, refused, kinds, timeToFinal, notFollowed, neverFinal, phases, intervalSeconds, series, curves, generator
         case environment, search, capacityPerSecond, verdict
