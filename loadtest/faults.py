@@ -67,6 +67,16 @@ class Parts(System):
             time.sleep(0.1)
         return time.monotonic() - began
 
+    @property
+    def read_timeout(self):
+        """After how many seconds this system's nginx takes a read to another gateway, by the configuration that it runs with."""
+        path = self.data / "nginx/api.conf"
+        block = re.search(r"^location = /\.read \{(.*?)^\}", path.read_text(), re.MULTILINE | re.DOTALL)
+        found = block and re.search(r"^\s*proxy_read_timeout (\d+)s;", block[1], re.MULTILINE)
+        if not found:
+            sys.exit(f"faults: {path} has no proxy_read_timeout for reads, in seconds")
+        return int(found[1])
+
     def sql(self, text, conninfo=None, superuser=False):
         conninfo = conninfo or self.settings["SLUICE_DATABASE"]
         if superuser:
@@ -197,13 +207,16 @@ class Probes:
 class Load:
     """`sluice bench` with clients that try again under the same key, and its audit at the end."""
 
-    def __init__(self, system, seconds, rate, reads=5, payments=1):
+    def __init__(self, system, phases, rate, connections):
+        """The phases are names and seconds."""
         self.result = system.folder / "load.json"
         self.result.unlink(missing_ok=True)
+        scenario = system.folder / "load-scenario.json"
+        scenario.write_text(json.dumps({"phases": [{"name": name, "seconds": seconds} for name, seconds in phases]}))
         # A client that gives up sooner than nginx learns less: 20 s.
         words = [
-            "--url", system.settings["SLUICE_URL"], "--key-file", system.key_file, "--mix", f"{reads}:{payments}", "--rate", rate,
-            "--seconds", seconds, "--connections", 128, "--duplicates", 0.1, "--wait", 0.2, "--follow", 0.3, "--retries", 100,
+            "--url", system.settings["SLUICE_URL"], "--key-file", system.key_file, "--mix", "5:1", "--rate", rate,
+            "--scenario", scenario, "--connections", connections, "--duplicates", 0.1, "--wait", 0.2, "--follow", 0.3, "--retries", 100,
             "--timeout", 20, "--audit", "--drain", 60, "--quiet", "--json", self.result]
         self.process = subprocess.Popen(
             [str(word) for word in [system.sluice, "bench", *words]], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -234,6 +247,10 @@ class Outcome:
         refused = (report.get("refused") or {"count": 0})["count"]
         self.failed = report["dropped"] + max(0, report["sent"] - report["answered"]) + refused
         self.worst = (report.get("all") or {"max": 0.0})["max"] / 1e3
+        # Seconds, of all that should have been sent while the fault was there, answered or not.
+        during = next(phase for phase in report["phases"] if phase["name"] == DURING)
+        self.reads_p99, self.payments_p99 = ((during.get(kind) or {"p99": 0.0})["p99"] / 1e3 for kind in ("reads", "writes"))
+        self.read_tries_failed = report["read_tries_failed"]
         self.final = (report.get("time_to_final") or {"max": 0.0})["max"] / 1e3
         self.never_final = report["never_final"]
         self.recovered, self.whole = recovered, whole
@@ -243,9 +260,22 @@ class Outcome:
         self.tries = {**{status: count for status, count in tries.items() if not status.startswith("2")}, **report["errors"]}
 
 
-def strike(system, fault, rate, calm=3.0, after=8.0):
-    """Begins and ends a fault under load; what came of it."""
-    load = Load(system, calm + fault.hold + after, rate)
+# The phase of a load that a fault falls in.
+DURING = "fault"
+# Seconds that count as a fault's own when it is over at once.
+AFTERMATH = 5.0
+
+
+def strike(system, fault, rate, calm=3.0, after=8.0, connections=1024):
+    """Begins and ends a fault under load; what came of it.
+
+    As many connections as requests come while one of two gateways is frozen: with fewer, clients would wait for each other.
+    """
+    # The load needs a moment to open its connections: its own clock is behind by that, so the phase begins a little early.
+    early = min(0.5, calm / 2)
+    during = fault.hold or min(AFTERMATH, after / 2)
+    load = Load(
+        system, [("calm", calm - early), (DURING, early + during), ("after", fault.hold + after - during)], rate, connections)
     probes = Probes(system)
     try:
         time.sleep(calm)
