@@ -60,7 +60,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude, swiftSettings: strict)
 }
 
-/// What several suites share: the servers they start.
+/// What several suites share: the servers they start, and tables.
 func testSupport(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: strict)
 }
@@ -160,12 +160,12 @@ let package = Package(
             path: "Sources/sluice", swiftSettings: strict),
 
         // Tests
-        testSupport("TestSupport", ["Postgres", "Redis", "Kafka", "Loop", "CSystem"]),
+        testSupport("TestSupport", ["Postgres", "Redis", "Kafka", "HTTP1", "Loop", "CSystem"]),
         tests("TidyTests", []),
         tests("LedgerTests", ["Ledger"]),
         tests("BytesTests", ["Bytes"]),
         tests("TelemetryTests", ["Telemetry"]),
-        tests("HTTP1Tests", ["HTTP1", "Bytes", "CSystem"]),
+        tests("HTTP1Tests", ["TestSupport", "HTTP1", "Bytes", "CSystem"]),
         tests("WireTests", ["Wire", "Ledger", "Bytes"]),
         tests("LoopTests", ["Loop", "Telemetry"]),
         tests("PoolTests", ["Pool"]),
@@ -188,7 +188,7 @@ let package = Package(
         tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"], exclude: ["Harness"]),
         tests("BenchTests", ["Bench", "Server", "Loop", "HTTP1", "Bytes", "Telemetry"]),
         tests("StandaloneTests", ["Standalone"]),
-        tests("IntegrationTests", ["CSystem"]),
+        tests("IntegrationTests", ["TestSupport", "HTTP1", "CSystem"]),
     ],
     cLanguageStandard: .c17,
     cxxLanguageStandard: .cxx17

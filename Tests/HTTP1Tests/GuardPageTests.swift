@@ -2,6 +2,8 @@ import Glibc
 import HTTP1
 import Testing
 
+@testable import TestSupport
+
 /// Memory that ends exactly where an unreadable page begins: a parser that looks one byte too far dies.
 @safe private struct GuardedMemory: ~Copyable {
     private let base: UnsafeMutableRawPointer

@@ -1,6 +1,8 @@
 import HTTP1
 import Testing
 
+@testable import TestSupport
+
 /// Each limit at its bound and one beyond, whole and at every split.
 @Suite struct LimitTests {
     private var small: ConnectionLimits {

@@ -1,6 +1,8 @@
 import HTTP1
 import Testing
 
+@testable import TestSupport
+
 /// What must be refused is refused alike however it arrives.
 @Suite struct MalformedRequestTests {
     @Test(arguments: MalformedRequest.all)

@@ -118,15 +118,20 @@ final class HTTPConnection {
         }
     }
 
-    /// Whether the peer closes, and sends nothing before, within `seconds`.
-    func isClosed(withinSeconds seconds: Double) -> Bool {
+    /// What comes after that was received.
+    enum Rest { case nothing, bytes, end }
+
+    func rest(withinSeconds seconds: Double) -> Rest {
+        if !buffer.isEmpty { return .bytes }
         do throws(HTTPFailure) {
-            let count = try fill(Moment.now.advanced(bySeconds: seconds))
-            return count == 0 && buffer.isEmpty
+            return try fill(Moment.now.advanced(bySeconds: seconds)) == 0 ? .end : .bytes
         } catch {
-            return error == .closed
+            return error == .closed ? .end : .nothing
         }
     }
+
+    /// Whether the peer closes, and sends nothing before, within `seconds`.
+    func isClosed(withinSeconds seconds: Double) -> Bool { rest(withinSeconds: seconds) == .end }
 
     private func receiveOne(_ method: String, _ deadline: Moment) throws(HTTPFailure) -> HTTPResponse {
         var response = try HTTPResponse(head: try line(endingIn: "\r\n\r\n", deadline))

@@ -1,13 +1,12 @@
 import HTTP1
-import Testing
 
-/// One request that must be refused: what is wrong, the bytes, and the refusal.
-struct MalformedRequest: CustomTestStringConvertible, Sendable {
+/// One request that must be refused: what is wrong, the bytes, and the refusal. The parser is held to the table, and a gateway with nginx.
+struct MalformedRequest: CustomStringConvertible, Sendable {
     var name: String
     var bytes: [UInt8]
     var refusal: Refusal
 
-    var testDescription: String { name }
+    var description: String { name }
 
     init(_ name: String, _ text: String, _ refusal: Refusal) {
         self.name = name
