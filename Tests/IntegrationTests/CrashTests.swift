@@ -23,7 +23,7 @@ extension WholeSystem {
             let shop = try scene.scene.open("life")
             let payers = try (0..<2).map { try scene.scene.funded("holder-\($0)", 1_000_000) }
             let life = LifeLoad(clients: 2, at: try scene.system.nginx(), key: scene.system.demoKey, debits: payers, credit: shop)
-            var steps = (0..<rounds).flatMap { _ in ["fetched", "learned", "decided", "sent", "committed", "published", "relayed"] }
+            var steps = (0..<rounds).flatMap { _ in SystemUnderTest.steps }
             if rounds > 1 { steps.shuffle() }
             for (number, step) in steps.enumerated() {
                 try scene.system.die(at: step)
@@ -38,6 +38,13 @@ extension WholeSystem {
             #expect(try events.gaps(of: accounts, LedgerTables(system: scene.system)) == [])
             #expect(events.repeated > 0, "nothing was written twice: the worker did not die where it was asked to")
             try scene.system.waitUntilHealthy()
+        }
+
+        @Test func `each fail point of the worker is a step that it dies at`() throws {
+            let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Sources")
+            let text = try String(contentsOf: sources.appendingPathComponent("Worker/FailPoint.swift"), encoding: .utf8)
+            let cases = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { $0.hasPrefix("case ") }
+            #expect(cases.map { $0.dropFirst("case ".count) } == SystemUnderTest.steps.map { Substring($0) })
         }
 
         @Test func `a frozen worker that wakes up has lost nothing`() throws {

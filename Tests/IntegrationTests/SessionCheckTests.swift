@@ -292,16 +292,3 @@ private struct BankSession {
 
     private mutating func pick() -> String { check.accounts[Int(random.next() % UInt64(check.accounts.count))] }
 }
-
-/// Vigna's splitmix64: a seed repeats a test's choices.
-private struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -136,6 +136,9 @@ final class SystemUnderTest: Sendable {
 
     // MARK: Faults
 
+    /// The steps of a batch at which a worker can be made to die, in their order: the names of FailPoint.
+    static let steps = ["fetched", "learned", "decided", "sent", "committed", "published", "relayed"]
+
     /// Has the worker die at a step of a batch, the next time it comes there, and waits until it did.
     func die(at step: String, seconds: Double = 40, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let path = folder + "/fail/" + step
