@@ -29,8 +29,7 @@ test: setup lint test-only  ## format, build with warnings as errors, unit, tidy
 test-only:
 	$(SWIFT) build --build-tests
 	infra/run-tests
-	infra/fuzz --short 8
-	infra/test-api .build/debug/sluice
+	infra/side-by-side fuzz 'nice infra/fuzz --short' test-api 'infra/test-api .build/debug/sluice'
 	loadtest/test-faults --short .build/debug/sluice .build/test-logs/faults.json
 
 test-packaging:  ## systemd units' exposure, Kubernetes manifests, Dockerfile, compose file; nothing is run

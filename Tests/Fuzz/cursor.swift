@@ -1,4 +1,5 @@
 // modules: Bytes Ledger Wire
+// seconds: 30
 // planted: Sources/Wire/Cursor.swift s/return sequence >= 1 ?/return sequence >= -1 ?/
 import Bytes
 import Ledger

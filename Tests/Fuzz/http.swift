@@ -1,5 +1,6 @@
 // modules: Bytes HTTP1
 // length: 512
+// seconds: 30
 // planted: Sources/HTTP1/BodyDecoder.swift s/guard start + 1 < bytes.count else { return false }/guard start + 1 <= bytes.count else { return false }/
 import Bytes
 import HTTP1

@@ -1,4 +1,5 @@
 // modules: Bytes Ledger Wire
+// seconds: 30
 // planted: CShims/CSimdJSON/csimdjson.cpp s/if (index < nodes_max) nodes\[index\] = node;/nodes[index] = node;/
 import Bytes
 import Ledger

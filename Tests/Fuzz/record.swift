@@ -1,4 +1,5 @@
 // modules: Bytes Ledger Wire
+// seconds: 30
 // planted: Sources/Wire/RecordHeaders.swift s/: \.failure(\.notCanonical)$/: .success(command)/
 import Bytes
 import Ledger
