@@ -121,8 +121,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
 
     var producerCounts: Producer.Counts? { parts?.door?.producerCounts }
 
-    /// The server comes first: at the end of a turn it may hand out pipelined requests, whose commands to Redis must leave in
-    /// that turn.
+    /// The server comes first, so that answers are on their way before anything else is sent at the end of a turn.
     private func makeParts() throws(StartProblem) -> Parts {
         let options = shared.options
         let server = try makeServer()

@@ -185,6 +185,7 @@ extension ServerCounters {
             ("accept_pauses_total", "Times that accepting paused at the limit of connections.", acceptPauses),
             ("descriptor_exhaustions_total", "Times that the system had no descriptor for a connection.", exhaustions),
             ("shed_connections_total", "Connections closed because slow clients held too much memory.", shed),
+            ("put_off_total", "Times that pipelined requests were left for a later turn.", putOff),
             ("request_timeouts_total", "Requests that did not arrive in time.", requestTimeouts),
             ("write_timeouts_total", "Connections whose client did not take its answer in time.", writeTimeouts),
         ]

@@ -42,6 +42,9 @@ public struct LimitSetting: Sendable {
         .init(
             "pipelined_requests", \.connection.pipelinedRequestsMax, 1...64,
             "requests of a connection without an answer; beyond, it is not read"),
+        .init(
+            "pipelined_per_turn", \.connection.pipelinedPerTurnMax, 1...64,
+            "requests of a connection that are begun at once; the next ones when others had theirs"),
         .init("request_milliseconds", \.connection.requestMilliseconds, milliseconds, "from a request's first byte to its last; then 408"),
         .init("idle_milliseconds", \.connection.idleMilliseconds, milliseconds, "without a request; then the connection is closed"),
         .init(

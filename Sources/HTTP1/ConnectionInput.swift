@@ -5,9 +5,12 @@ extension ConnectionMachine {
     /// Chunked bodies are decoded in place, which is why the bytes are mutable. Offsets in `head` and in the outcome
     /// count from the first of the given bytes.
     ///
-    /// - Parameter gatheredBytes: answers that are put into the output and not yet written.
+    /// - Parameters:
+    ///   - gatheredBytes: answers that are put into the output and not yet written.
+    ///   - begunRequests: what this connection has had of its share of the turn.
     public mutating func receive(
-        _ bytes: inout MutableSpan<UInt8>, head: inout RequestHead, limits: borrowing ConnectionLimits, now: UInt64, gatheredBytes: Int = 0
+        _ bytes: inout MutableSpan<UInt8>, head: inout RequestHead, limits: borrowing ConnectionLimits, now: UInt64,
+        gatheredBytes: Int = 0, begunRequests: Int = 0
     ) -> Receipt {
         switch phase {
         case .open: break
@@ -15,7 +18,7 @@ extension ConnectionMachine {
         case .finishing, .closed: return Receipt(outcome: phase == .closed ? .close : .needsMore, consumed: bytes.count, kept: 0)
         }
         guard bytes.count > 0 else { return endOfBytes() }
-        guard hasRoom, gatheredBytes < limits.gatheredBytesMax else {
+        guard hasRoom, gatheredBytes < limits.gatheredBytesMax, begunRequests < limits.pipelinedPerTurnMax else {
             hasBacklog = true
             return Receipt(outcome: .pause, consumed: 0, kept: bytes.count)
         }

@@ -4,6 +4,9 @@ public struct ConnectionLimits: Sendable {
     /// Requests handed out whose answers are not all written yet; at most `ConnectionMachine.pipelineCapacity`.
     /// At the bound the connection is not read.
     public var pipelinedRequestsMax = 16
+    /// Requests begun in one turn of the driver; what else has arrived waits until the other connections had theirs. A client that sends
+    /// one at a time does not meet it.
+    public var pipelinedPerTurnMax = 4
     /// Requests served before the connection is closed, so that clients spread anew over gateways and threads.
     public var requestsPerConnectionMax = 10_000
     /// From the first byte of a request to the last one of its body; then 408.
@@ -37,6 +40,9 @@ public struct ConnectionLimits: Sendable {
         let capacity = ConnectionMachine.pipelineCapacity
         if pipelinedRequestsMax < 1 || pipelinedRequestsMax > capacity {
             return "The limit of pipelined requests must be 1 to \(capacity), not \(pipelinedRequestsMax)."
+        }
+        if pipelinedPerTurnMax < 1 || pipelinedPerTurnMax > capacity {
+            return "The limit of requests begun in a turn must be 1 to \(capacity), not \(pipelinedPerTurnMax)."
         }
         if requestsPerConnectionMax < 1 || requestsPerConnectionMax > 1 << 30 {
             return "The limit of requests per connection must be 1 to 2^30, not \(requestsPerConnectionMax)."

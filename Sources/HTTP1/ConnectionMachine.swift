@@ -13,7 +13,7 @@
 ///         start += receipt.consumed
 ///     } while receipt.outcome is .request or .refuse
 ///     keep receipt.kept bytes from start in a buffer of the connection, or none when it is 0
-///     act on machine.wrote(unwrittenBytes: write(output), ...)   // .resume starts over with the kept bytes
+///     act on machine.wrote(unwrittenBytes: write(output), ...)   // .resume starts over with the kept bytes, in a later turn
 ///     watch the socket as machine.wantsInput says, note machine.deadline
 ///
 /// `route` answers at once or later, each time by `answer`, then `nextHeld` until nil, then the same `wrote`.
@@ -44,7 +44,7 @@ public struct ConnectionMachine: ~Copyable {
     var stage = Stage.head
     /// Whether bytes of an unfinished request are kept.
     var isPartial = false
-    /// Whether whole requests may be among the kept bytes, left there because the pipeline was full.
+    /// Whether whole requests may be among the kept bytes, left there because the pipeline was full or the share of the turn used up.
     var hasBacklog = false
     /// Whether an interim 100 is due once the earlier answers are written.
     var owesContinue = false
@@ -122,7 +122,7 @@ extension ConnectionMachine {
     /// What an event other than received bytes asks of the driver.
     public enum Action: Equatable, Sendable {
         case none
-        /// Give the kept bytes to `receive` again: there is room in the pipeline.
+        /// Give the kept bytes to `receive` again, in a later turn: there is room in the pipeline.
         case resume
         /// Write `Interim.continue` now.
         case sendContinue
@@ -146,7 +146,7 @@ extension ConnectionMachine {
             case needsMore
             /// As `needsMore`, and write `Interim.continue` now.
             case sendContinue
-            /// The pipeline is full or the client does not read: keep the kept bytes until `resume`.
+            /// The pipeline is full, the client does not read, or its share of this turn is used up: keep the kept bytes until `resume`.
             case pause
             /// Close the socket.
             case close

@@ -66,6 +66,8 @@ extension ConnectionMachine {
         guard phase != .closed else { return .none }
         if now >= writeDeadline { return close() }
         guard now >= readDeadline else { return .none }
+        // Requests that wait for their turn are no silence of the client's.
+        if hasBacklog, !isPartial { return .none }
         readDeadline = .max
         if phase == .open, isPartial { return .refuse(refuse(), .requestTimeout) }
         return close()

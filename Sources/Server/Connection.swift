@@ -23,6 +23,8 @@ final class Connection {
     var peer = PeerAddress.thisMachine
     /// Whether it is in the list of those to flush at the end of the turn.
     var isDirty = false
+    /// Whether it is in the list of those whose share of a turn was used up.
+    var isPutOff = false
     var isOpen: Bool { descriptor >= 0 }
     var unwrittenBytes: Int { output.count - sent }
     /// What it keeps in memory beyond a turn.

@@ -13,6 +13,8 @@ extension HTTPServer {
         public var bufferedBytesMax = 256 * 1024 * 1024
         /// Bytes read from one connection in one turn.
         public var readBytesMax = 16 * 1024
+        /// Connections whose pipelined requests are taken up again in one turn; the others wait for the next one, in their order.
+        public var resumedPerTurnMax = 16
         /// How often deadlines are looked at, milliseconds.
         public var sweepMilliseconds = 250
 

@@ -28,6 +28,9 @@ public final class HTTPServer<Handler: RequestHandler> {
     /// Closed in this turn: reused from the next one on, because an event of theirs may still be reported.
     private var closing: [UInt32] = []
     private var dirty: [UInt32] = []
+    /// Those whose share of a turn was used up, and who wakes them.
+    var putOffSlots = SlotQueue()
+    var putOffTimer: LoopTimer?
     private var head = RequestHead()
     private var lent: [UInt8] = []
     private var spares: [[UInt8]] = []
@@ -66,6 +69,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         }
         reference.server = self
         loop.atTurnEnd { [reference] in reference.server?.endTurn() }
+        putOffTimer = LoopTimer(loop: loop) { [unowned self] in resumePutOff() }
         let sweep = LoopTimer(loop: loop) { [unowned self] in sweepDeadlines() }
         sweep.arm(afterMilliseconds: limits.sweepMilliseconds)
         self.sweep = sweep
@@ -156,6 +160,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         connection.generation &+= 1
         connection.machine.lost()
         quota.leave(connection.peer)
+        forgetPutOff(connection)
         connection.held.removeAll()
         connection.heldBytes = 0
         takeBack(&connection.output)
@@ -203,16 +208,18 @@ public final class HTTPServer<Handler: RequestHandler> {
         if connection.isOpen { settle(connection) }
     }
 
-    /// Gives the bytes to the machine, request by request, and keeps what is unfinished.
-    private func consume(_ buffer: inout [UInt8], on connection: Connection) {
+    /// Gives the bytes to the machine, request by request, and keeps what is unfinished or beyond the connection's share of a turn.
+    func consume(_ buffer: inout [UInt8], on connection: Connection) {
         var start = 0
         var end = buffer.count
+        var begun = 0
         let now = loop.turnMilliseconds
         while connection.isOpen {
-            let receipt = receive(&buffer, start..<end, on: connection, now: now)
+            let receipt = receive(&buffer, start..<end, on: connection, begun: begun, now: now)
             switch receipt.outcome {
             case .request(let number, let bodyRange):
                 counters.requests.add()
+                begun += 1
                 let ticket = RequestTicket(slot: connection.slot, generation: connection.generation, number: number)
                 let bytes = buffer.span.extracting(start..<end)
                 handler.handle(head, bytes: bytes, body: bytes[bodyRange], ticket: ticket)
@@ -233,12 +240,12 @@ public final class HTTPServer<Handler: RequestHandler> {
     }
 
     private func receive(
-        _ buffer: inout [UInt8], _ range: Range<Int>, on connection: Connection, now: UInt64
+        _ buffer: inout [UInt8], _ range: Range<Int>, on connection: Connection, begun: Int, now: UInt64
     ) -> ConnectionMachine.Receipt {
         var whole = buffer.mutableSpan
         var bytes = whole._mutatingExtracting(range)
         return connection.machine.receive(
-            &bytes, head: &head, limits: limits.connection, now: now, gatheredBytes: connection.unwrittenBytes)
+            &bytes, head: &head, limits: limits.connection, now: now, gatheredBytes: connection.unwrittenBytes, begunRequests: begun)
     }
 
     /// Keeps the bytes of an unfinished request in memory of the connection's own.
@@ -275,7 +282,7 @@ public final class HTTPServer<Handler: RequestHandler> {
     }
 
     /// Takes a connection's buffer back into the loop's store, unless it has grown beyond what is usual.
-    private func takeBack(_ buffer: inout [UInt8]) {
+    func takeBack(_ buffer: inout [UInt8]) {
         guard buffer.capacity > 0 else { return }
         var taken: [UInt8] = []
         swap(&taken, &buffer)
@@ -284,7 +291,7 @@ public final class HTTPServer<Handler: RequestHandler> {
         spares.append(taken)
     }
 
-    private func markDirty(_ connection: Connection) {
+    func markDirty(_ connection: Connection) {
         guard !connection.isDirty else { return }
         connection.isDirty = true
         dirty.append(connection.slot)
@@ -317,12 +324,7 @@ public final class HTTPServer<Handler: RequestHandler> {
     func perform(_ action: ConnectionMachine.Action, on connection: Connection) {
         switch action {
         case .none: break
-        case .resume:
-            var buffer: [UInt8] = []
-            swap(&buffer, &connection.kept)
-            consume(&buffer, on: connection)
-            takeBack(&buffer)
-            markDirty(connection)
+        case .resume: putOff(connection)
         case .sendContinue:
             lendOutput(to: connection)
             connection.output.append(Interim.continue)
@@ -346,7 +348,7 @@ public final class HTTPServer<Handler: RequestHandler> {
     // MARK: Turns and time
 
     private func endTurn() {
-        // Flushing may resume a pipelined connection whose requests are answered at once: those are flushed too.
+        // What was written may make room for an interim answer: that is flushed too.
         while !dirty.isEmpty {
             var batch: [UInt32] = []
             swap(&batch, &dirty)

@@ -5,6 +5,8 @@ public final class ServerCounters: Sendable {
     public let accepted = Counter()
     public let closed = Counter()
     public let requests = Counter()
+    /// Times that what a connection had sent was left for a later turn.
+    public let putOff = Counter()
     /// Requests that the parser refused.
     public let refused = Counter()
     /// Connections closed at once, because their address has all that one may have.

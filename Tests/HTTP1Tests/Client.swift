@@ -24,7 +24,7 @@ final class Client {
     static func get(_ path: String, _ fields: String = "") -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n" }
 
     /// Gives `text` behind the kept bytes and calls `receive` until it asks for no more.
-    func receive(_ text: String = "", gathered: Int = 0) -> [ConnectionMachine.Receipt.Outcome] {
+    func receive(_ text: String = "", gathered: Int = 0, begun: Int = 0) -> [ConnectionMachine.Receipt.Outcome] {
         kept += Array(text.utf8)
         var outcomes: [ConnectionMachine.Receipt.Outcome] = []
         while true {
@@ -32,7 +32,8 @@ final class Client {
             var bytes = kept
             do {
                 var span = bytes.mutableSpan
-                receipt = machine.receive(&span, head: &head, limits: limits, now: now, gatheredBytes: gathered)
+                receipt = machine.receive(
+                    &span, head: &head, limits: limits, now: now, gatheredBytes: gathered, begunRequests: begun)
             }
             kept = Array(bytes[receipt.consumed..<receipt.consumed + receipt.kept])
             outcomes.append(receipt.outcome)

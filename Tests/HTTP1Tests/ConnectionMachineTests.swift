@@ -291,6 +291,27 @@ import Testing
         #expect(client.wantsInput)
     }
 
+    @Test func `a connection that has had its share of a turn is resumed, and is not taken for idle meanwhile`() {
+        var limits = ConnectionLimits()
+        limits.pipelinedPerTurnMax = 3
+        let client = Client(limits: limits)
+        #expect(client.receive(Client.get("/0"), begun: 2).first == .request(0, body: ByteRange(28, 28)))
+        // Nothing is left: the share does not matter.
+        #expect(client.receive(begun: 3) == [.needsMore])
+        #expect(client.wantsInput)
+        #expect(client.receive(Client.get("/1"), begun: 3) == [.pause])
+        #expect(!client.wantsInput && client.needsKeptBytes)
+        _ = client.answer(0)
+        #expect(client.wrote() == .resume)
+        #expect(client.pass(limits.idleMilliseconds * 2) == .none)
+        // Nor is it one that a drain finds without a request.
+        #expect(client.drain() == .none)
+        #expect(client.pass(limits.drainIdleMilliseconds * 2) == .none)
+        #expect(client.receive().first == .request(1, body: ByteRange(28, 28)))
+        #expect(client.answer(1) == write(.close))
+        #expect(client.wrote() == .shutDownWriting)
+    }
+
     @Test func `a half-closed client gets its answers, then the connection closes without lingering`() {
         let client = Client()
         _ = client.receive(Client.get("/0") + Client.get("/1") + "GET /unfinished")
@@ -395,7 +416,8 @@ import Testing
     @Test func `limits that cannot work are named in a sentence`() {
         #expect(ConnectionLimits().problem == nil)
         let breaks: [(inout ConnectionLimits) -> Void] = [
-            { $0.pipelinedRequestsMax = 0 }, { $0.pipelinedRequestsMax = 65 }, { $0.requestsPerConnectionMax = 0 },
+            { $0.pipelinedRequestsMax = 0 }, { $0.pipelinedRequestsMax = 65 }, { $0.pipelinedPerTurnMax = 0 },
+            { $0.pipelinedPerTurnMax = 65 }, { $0.requestsPerConnectionMax = 0 },
             { $0.idleMilliseconds = 0 }, { $0.lingerBytesMax = -1 }, { $0.request.fieldsMax = 65 }, { $0.request.fieldBytesMax = 65_536 },
             { $0.request.requestLineBytesMax = 1 }, { $0.request.largeBodyBytesMax = 1 }, { $0.request.chunkExtensionBytesMax = -1 },
             { $0.request.trailerBytesMax = -1 },

@@ -136,7 +136,8 @@ struct SeededGenerator: RandomNumberGenerator {
             if client.wantsInput, Bool.random(using: &random) {
                 let piece = unsent.prefix(Int.random(in: 1...90, using: &random))
                 unsent = unsent.dropFirst(piece.count)
-                outcomes = client.receive(String(decoding: piece, as: UTF8.self))
+                outcomes = client.receive(
+                    String(decoding: piece, as: UTF8.self), begun: Int.random(in: 0...limits.pipelinedPerTurnMax, using: &random))
             } else if !open.isEmpty, Bool.random(using: &random) {
                 let number = open.remove(at: Int.random(in: 0..<open.count, using: &random))
                 if case .write = client.answer(number) {
