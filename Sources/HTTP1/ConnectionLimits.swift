@@ -3,7 +3,7 @@ public struct ConnectionLimits: Sendable {
     public var request = RequestLimits()
     /// Requests handed out whose answers are not all written yet; at most `ConnectionMachine.pipelineCapacity`.
     /// At the bound the connection is not read.
-    public var pipelinedRequestsMax = 16
+    public var pipelinedRequestsMax = 8
     /// Requests begun in one turn of the driver; what else has arrived waits until the other connections had theirs. A client that sends
     /// one at a time does not meet it.
     public var pipelinedPerTurnMax = 4
