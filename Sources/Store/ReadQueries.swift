@@ -117,11 +117,15 @@ public enum ReadQueries {
         """)
 
     // Both legs are walked backwards along their own index; each gives a page at most, and the newest of both are the page.
-    // One statement, so that the revision and the entries are of one snapshot.
+    // One statement, so that the revision and the entries are of one snapshot. The other account's name is taken from the payment, which is
+    // looked up for its reference anyway: a look-up of the account itself would be a quarter of the statement's time.
     private static let transactionsStatement = Statement(
         "read_transactions",
         """
-        SELECT a.revision, e.sequence, e.payment_id, e.is_debit, e.amount, other.id, e.posted_after, p.reference, e.decided_at
+        SELECT a.revision, e.sequence, e.payment_id, e.is_debit, e.amount,
+            CASE a.id WHEN p.debit THEN p.credit WHEN p.credit THEN p.debit
+                ELSE (SELECT other.id FROM sluice.account other WHERE other.number = e.counterparty) END,
+            e.posted_after, p.reference, e.decided_at
         FROM sluice.account a
         LEFT JOIN LATERAL (
             (SELECT m.debit_sequence AS sequence, m.payment_id, true AS is_debit, m.amount, m.credit_account AS counterparty,
@@ -133,7 +137,6 @@ public enum ReadQueries {
              FROM sluice.movement m WHERE m.credit_account = a.number AND m.credit_sequence < $3::bigint
              ORDER BY m.credit_sequence DESC LIMIT $4::integer)
             ORDER BY sequence DESC LIMIT $4::integer) e ON true
-        LEFT JOIN sluice.account other ON other.number = e.counterparty
         LEFT JOIN sluice.payment p ON p.id = e.payment_id
         WHERE a.tenant_id = $1::bigint AND a.id = $2::text
         ORDER BY e.sequence DESC

@@ -89,6 +89,8 @@ extension WholeSystem {
                 page.map { $0.direction.string } == ["credit", "credit", "debit", "credit"]
                     && page.map { $0.amount.int } == [60, 40, 100, 100])
             #expect(page[0].payment.string == id)
+            // The way back of a payment is told from whoever reads it, too.
+            #expect(page.map { $0.counterparty.string } == [shop, shop, shop, scene.id("world")])
             try expectLedgerIsSound(scene.system)
         }
 
