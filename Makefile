@@ -146,10 +146,12 @@ bench-generator: release  ## what `sluice bench` costs beside wrk, into .build/b
 	@dpkg -s wrk hey >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install wrk hey
 	loadtest/bench-generator .build/release/sluice .build/bench/generator.json
 
-jmeter: release  ## loadtest/payments.jmx, small, through nginx; JMETER_HOME for another JMeter, JMETER="-Jthreads=3000 -Jseconds=120" for all of it
+jmeter: release  ## loadtest/payments.jmx, small, through nginx, with Debian's JMeter 2.13 and with 5.5, or with JMETER_HOME's; JMETER="-Jthreads=3000 -Jseconds=120" for all of it
 	@[ -n "$(JMETER_HOME)" ] || dpkg -s jmeter-http openjdk-17-jdk-headless >/dev/null 2>&1 || \
 		$(AS_ROOT) apt-get -qq -y --no-install-recommends install jmeter jmeter-http openjdk-17-jdk-headless
 	ulimit -n $$(ulimit -Hn) && loadtest/jmeter/run .build/release/sluice $(JMETER)
+	[ -n "$(JMETER_HOME)" ] || { loadtest/jmeter/current .build/jmeter-5.5 && ulimit -n $$(ulimit -Hn) && \
+		JMETER_HOME=$(CURDIR)/.build/jmeter-5.5 loadtest/jmeter/run .build/release/sluice $(JMETER); }
 
 format:  ## rewrites the sources as swift-format wants them
 	$(SWIFT) format -i -p -r $(SOURCES)
