@@ -125,7 +125,7 @@ final class AccountReads: DatabaseReader {
         return account.revision
     }
 
-    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: AccountRead, coveredNanoseconds covered: UInt64) {
+    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: AccountRead, coveredNanoseconds covered: UInt64, isPrimary _: Bool) {
         let key = read.key
         if let revision {
             cache.fillAccount(key.span, ofPartition: read.partition, revision: revision, body: body, coveredNanoseconds: covered)

@@ -151,7 +151,9 @@ struct CommandFlow: Equatable {
             isRepeat = true
             return finish(.everybody(.outcome))
         case (.reading, .outcome), (.verifying, .outcome): return finish(.everybody(.outcome))
-        case (.lookingUp, .conflict), (.reading, .conflict), (.verifying, .conflict), (.verifying, .nothing): return finishReused()
+        case (.lookingUp, .conflict), (.reading, .conflict), (.verifying, .conflict): return finishReused()
+        // Nobody could be asked whose key it is: a client that is told of another request would pay once more under another key.
+        case (.verifying, .nothing): return finish(.everybody(isAcknowledged ? .accepted : .outcomeUnknown))
         case (.lookingUp, .nothing): return isOtherRequest ? finishReused() : produce()
         // The read began before the worker's word came, and may not have asked the primary.
         case (.reading, .nothing) where wasToldReused: return lookUp(.verifying)

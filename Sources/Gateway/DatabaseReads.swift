@@ -17,7 +17,7 @@ protocol DatabaseReader: AnyObject {
     /// Renders what a server has of it; its revision, or nil when the server has nothing.
     func render(_ rows: Rows, of subject: Subject, into body: inout [UInt8]) -> Int64?
     /// Puts into Redis what a server has; `coveredNanoseconds` as in `ReplicaPool.DatedCompletion`.
-    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: Read, coveredNanoseconds: UInt64)
+    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: Read, coveredNanoseconds: UInt64, isPrimary: Bool)
     func show(_ read: Read, revision: Int64, body: Span<UInt8>)
     /// The server that was asked does not have it, and no one has seen it.
     func showNothing(_ read: Read)
@@ -129,7 +129,7 @@ final class DatabaseReads<Reader: DatabaseReader> {
         body.removeAll(keepingCapacity: true)
         let revision = reader.render(answers[0], of: place.subject, into: &body)
         let rendered = body
-        reader.keep(revision, rendered.span, for: first, coveredNanoseconds: covered)
+        reader.keep(revision, rendered.span, for: first, coveredNanoseconds: covered, isPrimary: place.isPrimary)
         remember(place, revision, rendered)
         settle(reads, place, revision, rendered)
     }

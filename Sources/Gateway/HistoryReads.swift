@@ -160,7 +160,7 @@ final class HistoryReads: DatabaseReader {
     }
 
     /// Whoever read it from whichever server: a page at its revision is what it is.
-    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: HistoryRead, coveredNanoseconds _: UInt64) {
+    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: HistoryRead, coveredNanoseconds _: UInt64, isPrimary _: Bool) {
         guard let revision else { return }
         setPageKey(of: read, revision)
         let key = read.key

@@ -134,9 +134,10 @@ final class PaymentReads: DatabaseReader {
         return payment.revision
     }
 
-    /// Never that there is none: it may be decided in this instant.
-    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: PaymentRead, coveredNanoseconds covered: UInt64) {
-        guard let revision else { return }
+    /// Never that there is none: it may be decided in this instant. Nor what a replica has: it may show an outcome whose commit waits for the
+    /// synchronous standby, and who finds one in Redis takes it for final (`OutcomeLookUps`).
+    func keep(_ revision: Int64?, _ body: Span<UInt8>, for read: PaymentRead, coveredNanoseconds covered: UInt64, isPrimary: Bool) {
+        guard let revision, isPrimary else { return }
         cache.fillPayment(
             read.id, of: read.tenant, ofPartition: read.partition, revision: revision, body: body, coveredNanoseconds: covered)
     }
