@@ -33,6 +33,9 @@ public struct LagTracker: Sendable {
     static let samplesMax = 240
 
     private var samples: [Sample] = []
+    /// Whether the primary's log was seen to go back: a standby was promoted. Another one whose log went on where the new one forked
+    /// cannot follow, and its position says nothing; only one that receives is known to have the same history.
+    private var isAnotherHistory = false
     private let sampleAgeMaxNanoseconds: UInt64
     private var receiverSeenNanoseconds: [UInt64?]
 
@@ -46,7 +49,10 @@ public struct LagTracker: Sendable {
     /// acknowledged before is at or below the position.
     public mutating func primaryWasAt(_ position: UInt64, askedNanoseconds: UInt64) {
         // A position that goes back is another history: nothing known so far can be compared with it.
-        if let last = samples.last, position < last.position { samples.removeAll(keepingCapacity: true) }
+        if let last = samples.last, position < last.position {
+            samples.removeAll(keepingCapacity: true)
+            isAnotherHistory = true
+        }
         if let last = samples.last, position == last.position {
             // Idle: what has replayed this position is as fresh as the newest sample of it.
             samples[samples.count - 1] = Sample(position: last.position, askedNanoseconds: askedNanoseconds)
@@ -63,7 +69,7 @@ public struct LagTracker: Sendable {
     public mutating func lagMilliseconds(ofStandby index: Int, _ probe: Probe, nowNanoseconds: UInt64) -> Int {
         guard probe.isStandby else { return 0 }
         if probe.hasReceiver { receiverSeenNanoseconds[index] = nowNanoseconds }
-        if let newest = samples.last {
+        if let newest = samples.last, isComparable(probe) {
             if probe.replayedPosition < newest.position {
                 let covered = samples.last { $0.position <= probe.replayedPosition } ?? samples[0]
                 return milliseconds(since: covered.askedNanoseconds, nowNanoseconds)
@@ -77,9 +83,11 @@ public struct LagTracker: Sendable {
     /// Every commit that was acknowledged before this instant has been replayed by a standby that answered so; 0 when that is not known.
     /// Unlike the lag it is never a guess.
     public func coveredNanoseconds(_ probe: Probe) -> UInt64 {
-        guard probe.isStandby else { return 0 }
+        guard probe.isStandby, isComparable(probe) else { return 0 }
         return samples.last { $0.position <= probe.replayedPosition }?.askedNanoseconds ?? 0
     }
+
+    private func isComparable(_ probe: Probe) -> Bool { probe.hasReceiver || !isAnotherHistory }
 
     private func milliseconds(since start: UInt64, _ now: UInt64) -> Int { now > start ? Int((now - start) / 1_000_000) : 0 }
 }

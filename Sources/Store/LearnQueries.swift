@@ -100,7 +100,8 @@ public enum LearnQueries {
         public let partition: Int32
     }
 
-    /// Holds that ran out by `time` of the tenants whose commands the partitions carry, those that ran out first in front.
+    /// Holds that ran out by `time` of the tenants whose commands the partitions carry, those that ran out first in front. And by the server's
+    /// clock: a worker's that is fast would release what merchants still count on, for good.
     public static func dueHolds(_ partitions: [Int32], at time: Timestamp, limit: Int) -> Query {
         var parameters = Parameters()
         parameters.append(timestamp: time.microseconds)
@@ -168,7 +169,7 @@ public enum LearnQueries {
         "learn_due_holds",
         """
         SELECT p.id, p.tenant_id, t.partition FROM sluice.payment p JOIN sluice.tenant t ON t.id = p.tenant_id
-        WHERE p.status = 4 AND p.hold_until < $1::timestamptz AND t.partition = ANY($2::integer[])
+        WHERE p.status = 4 AND p.hold_until < least($1::timestamptz, now()) AND t.partition = ANY($2::integer[])
         ORDER BY p.hold_until LIMIT $3::integer
         """)
 }

@@ -17,6 +17,7 @@ final class HoldExpiries {
     private let identity = Identity()
     /// What was put into the log and is not decided as far as is known here, with when it is put there again, monotonic milliseconds.
     private var sent: [OperationID: UInt64] = [:]
+    private var forgottenMilliseconds: UInt64 = 0
     private var nextToken: UInt64 = 0
     private var value: [UInt8] = []
     private var key: [UInt8] = []
@@ -24,6 +25,8 @@ final class HoldExpiries {
     private var headers = HeaderList()
 
     private static let againMilliseconds: UInt64 = 30_000
+    /// After a peak of holds tens of thousands are remembered, and all of them are looked at.
+    private static let forgettingMilliseconds: UInt64 = 1_000
     /// Produced and not acknowledged; past it no more holds are asked for.
     private static let inFlightMax = 1_000
 
@@ -42,7 +45,10 @@ final class HoldExpiries {
         let milliseconds = loop.nowNanoseconds / 1_000_000
         if let again = sent[hold.payment], again > milliseconds { return }
         // What was decided meanwhile is not asked about again: only what is due is kept.
-        if sent.count >= 4 * Self.inFlightMax { sent = sent.filter { $0.value > milliseconds } }
+        if sent.count >= 4 * Self.inFlightMax, milliseconds >= forgottenMilliseconds + Self.forgettingMilliseconds {
+            forgottenMilliseconds = milliseconds
+            sent = sent.filter { $0.value > milliseconds }
+        }
         let command = Command.changePayment(ChangePayment(payment: hold.payment, change: .expire))
         value.removeAll(keepingCapacity: true)
         value.append(canonical: command)

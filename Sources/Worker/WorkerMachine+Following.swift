@@ -24,9 +24,10 @@ extension WorkerMachine {
     mutating func learned() { mayFollow = phase == .processing && !sent.isEmpty && following == nil }
 
     /// A full batch of plain commands. Fewer than that are better gathered, and whatever may stop a partition is looked at once all before it
-    /// is stored. It shares a partition with the batch before it: else the database could store it when that one fails.
+    /// is stored. It shares a partition with the batch before it: else the database could store it when that one fails. Nor behind a batch that
+    /// is tried again: an earlier try of it, decided otherwise, may be stored yet, and leave the offset that this one expects.
     mutating func formFollowing() -> Action? {
-        guard mayFollow, !isHeldBack, toAcquire.isEmpty, batchLimit == limits.batchRecordsMax, queuedRecords >= batchLimit else {
+        guard mayFollow, failures == 0, !isHeldBack, toAcquire.isEmpty, batchLimit == limits.batchRecordsMax, queuedRecords >= batchLimit else {
             return nil
         }
         mayFollow = false

@@ -31,7 +31,7 @@ struct WorkerMachine {
     /// Records of the queue below it were looked at for what they need.
     var looked = 0
     private(set) var batchLimit: Int
-    private var failures = 0
+    private(set) var failures = 0
     /// Why the database cannot be used now, for readiness; nil when it can.
     private(set) var databaseProblem: String?
     /// No batch is formed while it is set: what was decided is to be told first.

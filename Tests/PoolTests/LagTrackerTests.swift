@@ -42,6 +42,20 @@ import Testing
         #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 300), nowNanoseconds: 2 * second) == 0)
     }
 
+    @Test mutating func `after a promotion only a standby that receives is known to have the new history`() {
+        tracker.primaryWasAt(2_000, askedNanoseconds: 1 * second)
+        let left = probe(at: 2_000, receiver: false)
+        #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 2_000), nowNanoseconds: 1 * second) == 0)
+        #expect(tracker.lagMilliseconds(ofStandby: 0, left, nowNanoseconds: 1 * second) == 0)
+        #expect(tracker.coveredNanoseconds(left) == 1 * second)
+        // Its log goes on beyond where the new primary's forked: it cannot follow.
+        tracker.primaryWasAt(1_500, askedNanoseconds: 2 * second)
+        #expect(tracker.lagMilliseconds(ofStandby: 0, left, nowNanoseconds: 9 * second) == 8_000)
+        #expect(tracker.lagMilliseconds(ofStandby: 1, left, nowNanoseconds: 9 * second) == LagTracker.unknownMilliseconds)
+        #expect(tracker.coveredNanoseconds(left) == 0)
+        #expect(tracker.coveredNanoseconds(probe(at: 1_500)) == 2 * second)
+    }
+
     @Test mutating func `without a recent sample the standby's own word counts`() {
         tracker.primaryWasAt(900, askedNanoseconds: 1 * second)
         #expect(tracker.lagMilliseconds(ofStandby: 0, probe(at: 900, own: 70), nowNanoseconds: 2 * second) == 0)

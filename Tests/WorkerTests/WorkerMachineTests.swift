@@ -761,9 +761,16 @@ import Wire
         #expect(machine.next() == .process)
         #expect(offsets(machine) == [0, 1, 2, 3])
         #expect(machine.advances(decidedAt: Timestamp(microseconds: 9)).first?.expectedOffset == 0)
+        let again = machine.advances(decidedAt: Timestamp(microseconds: 9))
+        machine.sent(again)
+        // The first try of it may be stored yet, decided otherwise, and leave the offset that one behind it would expect.
+        #expect(machine.next() == nil)
+        machine.stored(again)
+        #expect(machine.next() == .process)
+        #expect(offsets(machine) == [4, 5, 6, 7])
         machine.sent(machine.advances(decidedAt: Timestamp(microseconds: 9)))
+        for offset in 9..<12 { machine.received(record(0, Int64(offset))) }
         #expect(machine.next() == .follow)
-        #expect(machine.following?.records.map(\.position.offset) == [4, 5, 6, 7])
     }
 
     @Test func `a batch that shares no partition with the one under way does not follow it: it could be stored when that one fails`() {
@@ -896,7 +903,7 @@ import Wire
             #expect(storage.decided == Array(0..<storage.next), "seed \(seed)")
             #expect(storage.next > 0, "seed \(seed)")
         }
-        #expect(followed > 300)
+        #expect(followed > 200)
     }
 }
 
