@@ -12,7 +12,7 @@ internal import Wire
 /// Where commands come in: reads and checks a request, and runs what `CommandFlow` decides for it.
 final class CommandDoor {
     private let loop: EventLoop
-    private let limits: GatewayLimits
+    let limits: GatewayLimits
     private let channel: String
     private let responder: Responder
     private let cache: Cache
@@ -20,7 +20,7 @@ final class CommandDoor {
     private let counters: GatewayCounters
     private var producer: Producer?
     private let identity: Identity
-    private let reader = RequestReader()
+    let reader = RequestReader()
     private var commands: [OperationID: PendingCommand] = [:]
     private var produced: [UInt64: PendingCommand] = [:]
     private var nextToken: UInt64 = 0
@@ -50,7 +50,7 @@ final class CommandDoor {
         self.lookUps = lookUps
         self.identity = identity
         self.counters = counters
-        waits = WaitQueues(lookMilliseconds: limits.paymentPollMilliseconds)
+        waits = WaitQueues(lookMilliseconds: limits.paymentPollMilliseconds, sparedMax: limits.parkedMax)
         let configuration = ProducerConfiguration(
             base: kafka, deliveryTimeoutMilliseconds: limits.deliveryTimeoutMilliseconds, queueMessagesMax: limits.produceQueueMax)
         producer = try Producer(
@@ -90,10 +90,10 @@ final class CommandDoor {
         return oldestUnacknowledgedMilliseconds <= limits.unacknowledgedMillisecondsMax && unacknowledgedCount < bound
     }
 
-    /// Whether the ledger is so far behind a partition's log that no more is to wait there.
+    /// Whether the ledger is so far behind a partition's log that no more is to wait there, or will never come to it.
     private func isBehind(_ partition: Int32) -> Bool {
         let age = settlement.ageMilliseconds(ofPartition: partition, nowMilliseconds: loop.nowNanoseconds / 1_000_000)
-        return age > UInt64(limits.unsettledMillisecondsMax)
+        return age > UInt64(limits.unsettledMillisecondsMax) || settlement.hasGoneBack(partition)
     }
 
     // MARK: Requests
@@ -112,37 +112,7 @@ final class CommandDoor {
             waitSeconds: CommandHead.waitSeconds(head, bytes), .request(ticket))
     }
 
-    /// Each item is a command of its own, as if it had come alone: what is wrong with one is told in its place.
-    private func batch(
-        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, body: Span<UInt8>, from caller: CredentialTable.Caller,
-        _ ticket: RequestTicket
-    ) throws(Problem) {
-        try CommandHead.checkContentType(head, bytes)
-        let items = try BatchBody.items(body).get()
-        // One was counted with the request. A batch larger than a second's quota takes all of it.
-        let further = min(items.count, limits.tenantWritesPerSecond) - 1
-        guard further < 1 || takeTurns(caller.tenant, further) else { throw Problem(.tooManyRequests) }
-        let trace = CommandHead.trace(head, bytes)
-        let wait = CommandHead.waitSeconds(head, bytes)
-        let batch = BatchRequest(ticket: ticket, count: items.count)
-        for (index, range) in items.enumerated() {
-            do throws(Problem) {
-                let item = try reader.batchItem(body.extracting(range)).get()
-                // A batch is for payments; accounts in it need what they need alone.
-                if case .openAccount = item.command, !caller.scopes.contains(.admin) {
-                    throw Problem(.forbidden, detail: "the API key lacks the scope `\(KeyScopes.admin)`")
-                }
-                let key: [UInt8] = Array(item.key.utf8)
-                try begin(
-                    item.command, key: key.span, from: caller, trace: trace, waitSeconds: wait, .item(batch, index))
-            } catch {
-                let refusal = CommandAnswer.problem(error)
-                deliver(refusal.answer, refusal.body, to: .item(batch, index))
-            }
-        }
-    }
-
-    private func begin(
+    func begin(
         _ command: Command, key: Span<UInt8>, from caller: CredentialTable.Caller, trace: RequestTrace, waitSeconds: Int?,
         _ destination: PendingCommand.Destination
     ) throws(Problem) {
@@ -219,9 +189,14 @@ final class CommandDoor {
         let event: CommandFlow.Report
         isSuspect = true
         switch report {
-        case .delivered(let partition, let offset):
+        case .delivered(let partition, let offset) where !isInAppliedLog(pending, partition, offset):
+            event = .possiblyPersisted
+            counters.outcomeUnknown.add()
+            Log.error(
+                "the log went back behind what the ledger has applied: it is not the log that was applied, and commands in it are not decided",
+                fields: pending.logFields("offset \(offset) of partition \(partition)"))
+        case .delivered:
             event = .persisted
-            settlement.acknowledged(partition: partition, offset: offset, nowMilliseconds: loop.nowNanoseconds / 1_000_000)
             isSuspect = false
             counters.accepted.add()
             if let first = pending.waiters.first { record(since: first.arrivedNanoseconds, counters.acceptDuration) }
@@ -238,8 +213,15 @@ final class CommandDoor {
         lookLater(pending)
     }
 
+    private func isInAppliedLog(_ pending: PendingCommand, _ partition: Int32, _ offset: Int64) -> Bool {
+        settlement.acknowledged(
+            partition: partition, offset: offset, producedMilliseconds: pending.producedMilliseconds,
+            nowMilliseconds: loop.nowNanoseconds / 1_000_000)
+    }
+
     /// Ends the waits whose time is up; called many times a second.
     func sweep(nowMilliseconds now: UInt64) {
+        waits.sweep { commands[$0] == nil }
         while let id = waits.popEnded(now: now) { if let pending = commands[id] { run(pending, .waitEnded) } }
         while let id = waits.popLook(now: now) {
             // Not one that is looked up later, or a command that came since under the same key.
@@ -334,7 +316,7 @@ final class CommandDoor {
         }
     }
 
-    private func deliver(_ answer: Answer, _ body: [UInt8], to destination: PendingCommand.Destination) {
+    func deliver(_ answer: Answer, _ body: [UInt8], to destination: PendingCommand.Destination) {
         switch destination {
         case .request(let ticket): responder.send(ticket, answer, body: body.span)
         case .item(let batch, let index):
@@ -361,6 +343,7 @@ final class CommandDoor {
             timestampMilliseconds: pending.acceptedAt.microseconds / 1_000, token: token)
         if result == .queued {
             produced[token] = pending
+            pending.producedMilliseconds = loop.nowNanoseconds / 1_000_000
             counters.produced.add()
         } else {
             if case .refused(let error)? = result {

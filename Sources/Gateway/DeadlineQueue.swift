@@ -14,6 +14,12 @@ struct DeadlineQueue<Element> {
         elements.append((deadline, element))
     }
 
+    /// Forgets elements before their time.
+    mutating func removeAll(where isDone: (Element) -> Bool) {
+        elements = elements[head...].filter { !isDone($0.element) }
+        head = 0
+    }
+
     /// Takes the first element whose deadline has come; nil when there is none.
     mutating func popDue(now: UInt64) -> Element? {
         guard head < elements.count, elements[head].deadline <= now else { return nil }

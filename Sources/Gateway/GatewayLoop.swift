@@ -362,6 +362,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
             }
             let unsettled = door.settlement.oldestMilliseconds(nowMilliseconds: loop.nowNanoseconds / 1_000_000)
             if unsettled > UInt64(limits.unsettledMillisecondsMax) { problems.append("the ledger is behind the log") }
+            if door.settlement.hasAnyGoneBack { problems.append("the log is not the one that the ledger has applied: it went back") }
             counters.unsettledMilliseconds.set(Int64(unsettled))
             counters.commands.set(Int64(door.commandCount))
             counters.parked.set(Int64(door.parkedCount + parts.payments.parkedCount))

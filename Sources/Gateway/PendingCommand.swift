@@ -40,6 +40,8 @@ final class PendingCommand {
     var flow: CommandFlow
     var waiters: [Waiter] = []
     var outcome: CommandOutcome?
+    /// When it was handed to the log's client, monotonic.
+    var producedMilliseconds: UInt64 = 0
     /// Whether its record asked the worker for word.
     var asksForWord = false
     /// When it is to be looked up in case no word of it comes, monotonic milliseconds; 0 for never.

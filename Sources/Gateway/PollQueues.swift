@@ -35,6 +35,13 @@ struct PollQueues<Element> {
         steps[min(looks, steps.count - 1)].queue.append(element, deadline: deadline(looks: looks, now: now))
     }
 
+    var count: Int { steps.reduce(0) { $0 + $1.queue.count } }
+
+    /// Forgets elements before their time.
+    mutating func removeAll(where isDone: (Element) -> Bool) {
+        for index in steps.indices { steps[index].queue.removeAll(where: isDone) }
+    }
+
     /// Takes an element that is to be looked at; nil when there is none.
     mutating func popDue(now: UInt64) -> Element? {
         for index in steps.indices {

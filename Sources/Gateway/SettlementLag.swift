@@ -3,6 +3,9 @@
 ///
 /// Measured by marks: now and then an acknowledged command's place in the log is noted with the time, and crossed out once the
 /// ledger's next offset is past it.
+///
+/// A command that gets a place which the ledger had passed before it was produced is in another log than the one that was applied: the
+/// topic was made anew, or its disk lost what it had acknowledged. The worker would pass it over.
 struct SettlementLag {
     private struct Mark {
         let offset: Int64
@@ -16,17 +19,39 @@ struct SettlementLag {
         var spacing = SettlementLag.spacingMilliseconds
     }
 
+    /// How far the ledger was, and when that was learned.
+    private struct Reach {
+        let offset: Int64
+        let milliseconds: UInt64
+    }
+
     /// Marks of a partition at most.
     static let marksMax = 128
     private static let spacingMilliseconds: UInt64 = 100
     private var places: [Int32: Place] = [:]
+    /// The last two, the later one first.
+    private var reaches: [Int32: [Reach]] = [:]
+    /// Partitions whose log went back behind what the ledger has applied, with the lowest place that was given in vain. It stays so until
+    /// the ledger is set on that log, or this process is started anew.
+    private var wentBack: [Int32: Int64] = [:]
 
     /// Whether there is anything to ask the ledger about.
     var isEmpty: Bool { places.isEmpty }
 
     /// The log has a command at that offset.
-    mutating func acknowledged(partition: Int32, offset: Int64, nowMilliseconds now: UInt64) {
-        guard offset >= 0 else { return }
+    ///
+    /// - Returns: false when the ledger had passed the offset before the command was produced: it will never be decided.
+    mutating func acknowledged(partition: Int32, offset: Int64, producedMilliseconds produced: UInt64, nowMilliseconds now: UInt64) -> Bool {
+        guard offset >= 0 else { return true }
+        if let reach = reaches[partition]?.first(where: { $0.milliseconds < produced }), offset < reach.offset {
+            wentBack[partition] = min(offset, wentBack[partition] ?? offset)
+            return false
+        }
+        mark(partition, offset, now)
+        return true
+    }
+
+    private mutating func mark(_ partition: Int32, _ offset: Int64, _ now: UInt64) {
         var place = places[partition] ?? Place()
         if let last = place.marks.last, now < last.milliseconds + place.spacing || offset <= last.offset { return }
         if place.marks.count == Self.marksMax {
@@ -38,12 +63,26 @@ struct SettlementLag {
     }
 
     /// The ledger has everything of a partition below that offset.
-    mutating func applied(partition: Int32, nextOffset: Int64) {
+    mutating func applied(partition: Int32, nextOffset: Int64, nowMilliseconds now: UInt64) {
+        note(partition, nextOffset, now)
         guard var place = places[partition] else { return }
         place.marks.removeAll { $0.offset < nextOffset }
         if place.marks.count < Self.marksMax / 4 { place.spacing = max(Self.spacingMilliseconds, place.spacing / 2) }
         places[partition] = place.marks.isEmpty ? nil : place
     }
+
+    private mutating func note(_ partition: Int32, _ offset: Int64, _ now: UInt64) {
+        let before = reaches[partition]?.first
+        // Another replica may not have come as far; a ledger that is set on another log has not either.
+        let earlier = before.map { $0.offset <= offset ? [$0] : [] } ?? []
+        reaches[partition] = [Reach(offset: offset, milliseconds: now)] + earlier
+        if let inVain = wentBack[partition], offset <= inVain { wentBack[partition] = nil }
+    }
+
+    /// Whether commands of the partition are written where nobody decides them.
+    func hasGoneBack(_ partition: Int32) -> Bool { wentBack[partition] != nil }
+
+    var hasAnyGoneBack: Bool { !wentBack.isEmpty }
 
     /// The age of the oldest command that waits; 0 when none is known to.
     func ageMilliseconds(ofPartition partition: Int32, nowMilliseconds now: UInt64) -> UInt64 {

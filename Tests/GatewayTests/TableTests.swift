@@ -132,6 +132,28 @@ import Wire
         #expect(short.nextDeadline == nil)
     }
 
+    @Test("waits for commands that are gone are forgotten once there are many, and the others still end in time")
+    func waitQueues() {
+        var waits = WaitQueues(lookMilliseconds: 100, sparedMax: 1_000)
+        var looks = 0
+        func isGone(_ id: OperationID) -> Bool {
+            looks += 1
+            return id.low % 100 != 0
+        }
+        for number in 0..<100_000 {
+            let id = OperationID(high: 0, low: UInt64(number))
+            waits.append(id, seconds: 10, deadline: 10_000 + UInt64(number))
+            if number % 2 == 0 { waits.appendLook(id, looks: 3, now: UInt64(number)) }
+            waits.sweep(isGone)
+            #expect(waits.count < 5_000)
+        }
+        #expect(looks < 500_000)
+        waits.sweep { _ in true }
+        var ended = 0
+        while let id = waits.popEnded(now: .max) { ended += id.low % 100 == 0 ? 1 : 0 }
+        #expect(ended >= 1_000)
+    }
+
     @Test("the first to want something asks for it, and all get it once")
     func flights() {
         var flights = Flights<String, Int>()

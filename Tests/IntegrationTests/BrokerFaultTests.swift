@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Testing
 
 extension WholeSystem {
@@ -48,6 +48,48 @@ extension WholeSystem {
                 #expect(isBack, "\(String(describing: last))")
             }
             #expect(try LedgerTables(system: system).movements(to: shop) == (2, 2))
+            try system.waitUntilHealthy()
+            try expectLedgerIsSound(system)
+        }
+
+        @Test func `a topic that begins anew is not taken for the log that was applied`() throws {
+            let scene = try Scene()
+            let system = scene.system
+            let world = try scene.world()
+            let shop = try scene.open("shop")
+            for _ in 0..<20 { #expect(try scene.client.pay(1, from: world, to: shop).status == 201) }
+            // Gateways that have seen how far the ledger is.
+            usleep(1_500_000)
+            let topics = system.data + "/broker/topics/"
+            let name = try #require(
+                FileManager.default.contentsOfDirectory(atPath: topics).first { $0.hasPrefix("payments.commands.") })
+            let (folder, aside) = (topics + name, system.data + "/commands-aside")
+            try system.whileFrozen("broker") {
+                try FileManager.default.moveItem(atPath: folder, toPath: aside)
+                try system.kill9("broker")
+            }
+            var answers: [String: Int] = [:]
+            let isRefused = try eventually(seconds: 20) {
+                let answer = try scene.client.pay(1, from: world, to: shop)
+                answers["\(answer.status) \(answer.problemCode ?? "")", default: 0] += 1
+                return try answer.status == 503
+                    && ["gateway-a", "gateway-b"].allSatisfy {
+                        try String(decoding: APIClient(system.admin($0), key: nil).get("/readyz").body, as: UTF8.self)
+                            .contains("it went back")
+                    }
+            }
+            // Nothing that was written to it was promised.
+            #expect(isRefused && !answers.keys.contains { $0.hasPrefix("20") }, "\(answers)")
+            #expect((answers["504 outcome_unknown"] ?? 0) >= 2, "\(answers)")
+            // The log that was applied is back, and whoever went by the other one begins anew.
+            try system.whileFrozen("broker") {
+                try FileManager.default.removeItem(atPath: folder)
+                try FileManager.default.moveItem(atPath: aside, toPath: folder)
+                try system.kill9("broker")
+            }
+            for part in ["gateway-a", "gateway-b", "worker-1"] { try system.kill9(part) }
+            let isBack = try eventually(seconds: 30) { try scene.client.pay(1, from: world, to: shop).status == 201 }
+            #expect(isBack)
             try system.waitUntilHealthy()
             try expectLedgerIsSound(system)
         }

@@ -8,8 +8,8 @@ struct RecoveryError: Error, CustomStringConvertible {
     static func damage(_ path: String, at position: Int64, _ reason: String) -> RecoveryError {
         RecoveryError(
             description: "\(path): damaged at byte \(position), before the point up to which the log was synced: \(reason). "
-                + "Records that were acknowledged may be missing, so nothing is skipped: restore the file from a copy, or move the topic's folder "
-                + "away to go on without it.")
+                + "Records that were acknowledged may be missing, so nothing is skipped: restore the file from a copy. "
+                + "Do not move the topic's folder away: the ledger would take the new log for the one it has applied.")
     }
 }
 
