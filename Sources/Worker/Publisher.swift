@@ -41,7 +41,7 @@ final class Publisher {
     let repliesTold = Counter()
     let failures = Counter()
 
-    private let limits: WorkerLimits
+    let limits: WorkerLimits
     private let onPublished: ([Int32: Int64]) -> Void
     private var session: RedisSession?
     var command = CommandBuffer()
@@ -55,13 +55,14 @@ final class Publisher {
     private var sent: [Sent] = []
     private var firstBatch = 0
     private var owed: [PublishedValue.Name: PublishedValue] = [:]
-    private var mustEmpty = false
+    var mustEmpty = false
     /// Owed values that were sent again and are not answered: still owed as far as confirming goes.
     private var debtInFlight = 0
     /// How often each lease was renewed, as far as Redis has confirmed it.
-    private var leases: [LeaseKey: Int64] = [:]
+    var leases: [LeaseKey: Int64] = [:]
     /// Partitions whose lease Redis refuses, because it knows of a later owner: another worker, or one that the ledger has lost.
-    private(set) var refusedLeases: Set<Int32> = []
+    var refusedLeases: Set<Int32> = []
+    var unproven = Unproven()
     /// Redis answered an error to what is owed: the next try is the timer's.
     private var isHeldOff = false
     private var holdOffMilliseconds = holdOffFirstMilliseconds
@@ -85,6 +86,7 @@ final class Publisher {
             onReply: { [unowned self] token, result in answered(token, result) },
             onStateChange: { [unowned self] isReady in
                 Log.info("redis", .flag("ready", isReady))
+                oweUnproven()
                 if isReady { settleDebt() }
             })
     }
@@ -92,7 +94,7 @@ final class Publisher {
     var isReady: Bool { session?.isReady ?? false }
     /// Accounts, and payments that changed, whose latest value Redis does not have.
     var owedAccounts: Int { owed.count }
-    private var hasDebt: Bool { !owed.isEmpty || mustEmpty || debtInFlight > 0 }
+    var hasDebt: Bool { !owed.isEmpty || mustEmpty || debtInFlight > 0 }
     /// Batches that are told apart and not confirmed.
     var unconfirmedBatches: Int { sent.count }
 
@@ -136,6 +138,7 @@ final class Publisher {
     /// costs what other partitions had waiting nothing but misses.
     func forget(partition: Int32) {
         owed.removeAll()
+        unproven.removeAll()
         for (token, what) in pending {
             switch what {
             case .accounts(let accounts, let batch):
@@ -155,51 +158,6 @@ final class Publisher {
         mustEmpty = true
         settleDebt()
         if !reach.isEmpty { publish(accounts: [], tellings: [], deadLetters: [], reach: reach) }
-    }
-
-    // MARK: Leases
-
-    /// Says that everything committed in these partitions is in Redis: to be called several times in a lease's life, and only with
-    /// partitions whose earlier owner left nothing unpublished. Not said while something is owed. What is on its way stands
-    /// before this in the same pipeline, so Redis has it first.
-    func renewLeases(_ owned: [(partition: Int32, epoch: Int64)]) {
-        refusedLeases.formIntersection(owned.map(\.partition))
-        guard isReady, !hasDebt else { return }
-        if leases.count > 2 * owned.count {
-            let held = Set(owned.map { LeaseKey(partition: $0.partition, epoch: $0.epoch) })
-            leases = leases.filter { held.contains($0.key) }
-        }
-        for (partition, epoch) in owned {
-            let lease = LeaseKey(partition: partition, epoch: epoch)
-            key.removeAll(keepingCapacity: true)
-            CacheKey.appendLease(ofPartition: partition, to: &key)
-            let confirmed = leases[lease] ?? 0
-            RedisFunctions.encodeRenew(lease: key.span, epoch: epoch, confirmed: confirmed, into: &command)
-            _ = send(.lease(lease, confirmed: confirmed), batch: -1)
-        }
-    }
-
-    private func renewed(_ lease: LeaseKey, confirmed: Int64, _ answer: Int64) {
-        switch LeaseRefusal(rawValue: answer) {
-        // The first: there was no lease, so Redis was emptied, and holds nothing old. A worker that took that for a lapse of Redis's memory
-        // would empty it again, and with it the leases of other workers, which would do the same.
-        case nil:
-            leases[lease] = answer == 1 ? 1 : max(leases[lease] ?? 0, answer)
-            refusedLeases.remove(lease.partition)
-        case .superseded:
-            guard refusedLeases.insert(lease.partition).inserted else { return }
-            Log.warning("redis knows of a later owner: the lease is refused", .integer("partition", lease.partition))
-        // Sent before the answer to one before it came, which found Redis emptied or had it emptied: it counts from before that.
-        case .forgotten where confirmed > leases[lease] ?? 0: break
-        case .forgotten: distrust("redis came back with what it held earlier: it is emptied", lease)
-        case .otherLine: distrust("redis is of before the database was promoted or restored: it is emptied", lease)
-        }
-    }
-
-    private func distrust(_ message: StaticString, _ lease: LeaseKey) {
-        Log.warning(message, .integer("partition", lease.partition))
-        leases[lease] = nil
-        emptyCache()
     }
 
     // MARK: Commands
@@ -305,12 +263,17 @@ final class Publisher {
         switch what {
         case .accounts(let accounts, let batch):
             if batch == -1 { debtInFlight -= accounts.count }
-            if worked { took(accounts, read: number ?? 0) } else { for account in accounts { owe(.account(account)) } }
+            if worked {
+                took(accounts, read: number ?? 0)
+                unproven.append(accounts)
+            } else {
+                for account in accounts { owe(.account(account)) }
+            }
             settled(worked)
             done(batch)
         case .payment(let payment, let batch):
             if batch == -1 { debtInFlight -= 1 }
-            if !worked { owe(.payment(payment)) }
+            if worked { unproven.append(payment) } else { owe(.payment(payment)) }
             settled(worked)
             done(batch)
         case .other(let batch): done(batch)
@@ -324,6 +287,7 @@ final class Publisher {
                 holdOff()
             }
         }
+        unproven.cut(above: limits.unpublishedAccountsMax)
         confirm()
     }
 
@@ -351,7 +315,7 @@ final class Publisher {
         sent[batch - firstBatch].outstanding -= 1
     }
 
-    private func owe(_ value: PublishedValue) {
+    func owe(_ value: PublishedValue) {
         if let known = owed[value.name], known.revision >= value.revision { return }
         owed[value.name] = value
         guard owed.count > limits.unpublishedAccountsMax else { return }

@@ -163,4 +163,58 @@ import Testing
             #expect(seen == ["renew", "FLUSHDB", "renew"])
         }
     }
+
+    /// A Redis that goes on from its disk, or the replica of one that is lost, has the renewal and may lack what came after it.
+    @Test(arguments: [100_000, 2])
+    func `what Redis took after the last renewal is written again when the session was lost`(kept: Int) throws {
+        let server = try ScriptedRedis(loop: loop)
+        var seen: [String] = []
+        var renewals = 0
+        server.answer = { command in
+            if command.contains(RedisFunctions.name("renew")) {
+                renewals += 1
+                seen.append("renew")
+                return ":\(renewals)\r\n"
+            }
+            seen.append(command[0] == "FCALL" ? "revision \(command[4])" : command[0])
+            return command[0] == "FCALL" ? ":0\r\n" : "+OK\r\n"
+        }
+        var limits = WorkerLimits()
+        limits.unpublishedAccountsMax = kept
+        let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: limits) { _ in }
+        defer { publisher.close() }
+        func put(_ revisions: ClosedRange<Int64>) {
+            for revision in revisions {
+                publisher.publish(accounts: [account(revision)], tellings: [], deadLetters: [], reach: [4: revision])
+                run(milliseconds: 10)
+            }
+        }
+        func reconnect() -> [String] {
+            seen = []
+            server.cut()
+            run(milliseconds: 20)
+            while !publisher.isReady { run(milliseconds: 5) }
+            publisher.renewLeases([(partition: 4, epoch: 9)])
+            run(milliseconds: 50)
+            publisher.renewLeases([(partition: 4, epoch: 9)])
+            run(milliseconds: 20)
+            #expect(publisher.owedAccounts == 0)
+            return seen.filter { !["CLIENT", "HELLO", "AUTH", "FUNCTION", "SELECT"].contains($0) }
+        }
+        while !publisher.isReady { run(milliseconds: 5) }
+        put(1...2)
+        publisher.renewLeases([(partition: 4, epoch: 9)])
+        run(milliseconds: 10)
+        // The renewal was confirmed after these.
+        #expect(!reconnect().contains { $0.hasPrefix("revision") })
+        put(3...5)
+        let again = reconnect()
+        if kept > 3 {
+            // The latest of them, and nothing is vouched for before.
+            #expect(again.first == "revision 5" && again.contains("renew"), "\(again)")
+        } else {
+            #expect(again.first == "FLUSHDB" && again.contains("renew"), "\(again)")
+        }
+        #expect(!reconnect().contains { $0.hasPrefix("revision") || $0 == "FLUSHDB" })
+    }
 }

@@ -172,7 +172,14 @@ final class ScriptedRedis {
     }
 
     deinit {
+        cut()
+    }
+
+    /// Ends the connection, as a server does that goes.
+    func cut() {
         guard let watch = connected.watch else { return }
+        connected.watch = nil
+        connected.unread = []
         watch.cancel()
         Descriptors.close(watch.descriptor)
     }
