@@ -118,7 +118,7 @@ public enum ReadQueries {
 
     // Both legs are walked backwards along their own index; each gives a page at most, and the newest of both are the page.
     // One statement, so that the revision and the entries are of one snapshot. The other account's name is taken from the payment, which is
-    // looked up for its reference anyway: a look-up of the account itself would be a quarter of the statement's time.
+    // looked up for its reference anyway: a look-up of the account itself would be a fifth of the statement's time.
     private static let transactionsStatement = Statement(
         "read_transactions",
         """
