@@ -96,7 +96,7 @@ bench-peers:
 
 test-tsan: setup  ## the whole system with the thread sanitizer, under the integration tests; SUITES="Payments|Reads" for some
 	@dpkg -s patchelf >/dev/null 2>&1 || $(AS_ROOT) apt-get -qq -y --no-install-recommends install patchelf
-	infra/test-tsan $(SUITES)
+	infra/test-tsan "$(SUITES)"
 
 test-hard: release  ## attacks on a gateway, overload, a restart under load, into .build/bench/hard.json; ATTACKERS=200 RATE=300 to try it
 	ulimit -n $$(ulimit -Hn) && loadtest/test-hard .build/release/sluice .build/bench/hard.json
