@@ -27,7 +27,8 @@ extension WholeSystem {
             if rounds > 1 { steps.shuffle() }
             for (number, step) in steps.enumerated() {
                 try scene.system.die(at: step)
-                try scene.load.runUntil(more: 30)
+                // Whoever dies again and again is started ever later, up to ten seconds; payments are refused meanwhile.
+                try scene.load.runUntil(more: 30, seconds: 120)
                 // At some random instant as well.
                 if rounds > 1, number % 3 == 0 { try scene.system.kill9("worker-1") }
             }
