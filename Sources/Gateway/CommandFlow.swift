@@ -153,7 +153,10 @@ struct CommandFlow: Equatable {
         case (.reading, .outcome), (.verifying, .outcome): return finish(.everybody(.outcome))
         case (.lookingUp, .conflict), (.reading, .conflict), (.verifying, .conflict): return finishReused()
         // Nobody could be asked whose key it is: a client that is told of another request would pay once more under another key.
-        case (.verifying, .nothing): return finish(.everybody(isAcknowledged ? .accepted : .outcomeUnknown))
+        case (.verifying, .nothing):
+            guard isAcknowledged else { return finish(.everybody(.outcomeUnknown)) }
+            phase = .finished
+            return Reaction(answers: .everybody(.accepted), marker: .keep)
         case (.lookingUp, .nothing): return isOtherRequest ? finishReused() : produce()
         // The read began before the worker's word came, and may not have asked the primary.
         case (.reading, .nothing) where wasToldReused: return lookUp(.verifying)

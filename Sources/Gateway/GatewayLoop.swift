@@ -360,7 +360,7 @@ final class GatewayLoop: RequestHandler, CacheClient {
             if door.oldestUnacknowledgedMilliseconds > limits.unacknowledgedMillisecondsMax {
                 problems.append("the log does not acknowledge commands")
             }
-            let unsettled = door.settlement.oldestMilliseconds(nowMilliseconds: loop.nowNanoseconds / 1_000_000)
+            let unsettled = door.settlement.oldestMilliseconds(nowMilliseconds: loop.turnMilliseconds)
             if unsettled > UInt64(limits.unsettledMillisecondsMax) { problems.append("the ledger is behind the log") }
             if door.settlement.hasAnyGoneBack { problems.append("the log is not the one that the ledger has applied: it went back") }
             counters.unsettledMilliseconds.set(Int64(unsettled))
@@ -384,9 +384,10 @@ final class GatewayLoop: RequestHandler, CacheClient {
         credentials.expire(now: Timestamp(microseconds: Clock.wallMicroseconds))
         credentialsTimer?.arm(
             afterMilliseconds: credentials.isLoaded ? limits.credentialsMilliseconds : Self.firstCredentialsMilliseconds)
-        _ = parts?.pool.execute([CredentialQueries.all]) { [unowned self] result in
+        _ = parts?.pool.execute([CredentialQueries.all, PartitionQueries.allPlaces]) { [unowned self] result in
             switch result {
             case .success(let answers):
+                parts?.door.map { note(answers[1], $0) }
                 let list = CredentialQueries.credentials(answers[0])
                 credentials.replace(with: list, changedAt: CredentialQueries.changedAt(answers[0]))
                 parts?.cache.watch(list.lazy.map(\.partition))

@@ -25,15 +25,22 @@ struct SettlementLag {
         let milliseconds: UInt64
     }
 
+    /// How far the ledger was seen to be in one log.
+    private struct Progress {
+        /// The log's incarnation.
+        let log: String
+        /// The last two, the later one first and further on.
+        var reaches: [Reach]
+        /// Whether a place was given behind what was applied. It stays so until the ledger is set on another log, or this process is started
+        /// anew.
+        var hasGoneBack = false
+    }
+
     /// Marks of a partition at most.
     static let marksMax = 128
     private static let spacingMilliseconds: UInt64 = 100
     private var places: [Int32: Place] = [:]
-    /// The last two, the later one first.
-    private var reaches: [Int32: [Reach]] = [:]
-    /// Partitions whose log went back behind what the ledger has applied, with the lowest place that was given in vain. It stays so until
-    /// the ledger is set on that log, or this process is started anew.
-    private var wentBack: [Int32: Int64] = [:]
+    private var progress: [Int32: Progress] = [:]
 
     /// Whether there is anything to ask the ledger about.
     var isEmpty: Bool { places.isEmpty }
@@ -41,10 +48,11 @@ struct SettlementLag {
     /// The log has a command at that offset.
     ///
     /// - Returns: false when the ledger had passed the offset before the command was produced: it will never be decided.
-    mutating func acknowledged(partition: Int32, offset: Int64, producedMilliseconds produced: UInt64, nowMilliseconds now: UInt64) -> Bool {
+    mutating func acknowledged(partition: Int32, offset: Int64, producedMilliseconds produced: UInt64, nowMilliseconds now: UInt64) -> Bool
+    {
         guard offset >= 0 else { return true }
-        if let reach = reaches[partition]?.first(where: { $0.milliseconds < produced }), offset < reach.offset {
-            wentBack[partition] = min(offset, wentBack[partition] ?? offset)
+        if let reach = progress[partition]?.reaches.first(where: { $0.milliseconds < produced }), offset < reach.offset {
+            progress[partition]?.hasGoneBack = true
             return false
         }
         mark(partition, offset, now)
@@ -63,26 +71,31 @@ struct SettlementLag {
     }
 
     /// The ledger has everything of a partition below that offset.
-    mutating func applied(partition: Int32, nextOffset: Int64, nowMilliseconds now: UInt64) {
-        note(partition, nextOffset, now)
+    /// - Parameter log: the incarnation of the log that the offset counts in.
+    mutating func applied(partition: Int32, nextOffset: Int64, ofLog log: String, nowMilliseconds now: UInt64) {
+        note(partition, nextOffset, log, now)
         guard var place = places[partition] else { return }
         place.marks.removeAll { $0.offset < nextOffset }
         if place.marks.count < Self.marksMax / 4 { place.spacing = max(Self.spacingMilliseconds, place.spacing / 2) }
         places[partition] = place.marks.isEmpty ? nil : place
     }
 
-    private mutating func note(_ partition: Int32, _ offset: Int64, _ now: UInt64) {
-        let before = reaches[partition]?.first
-        // Another replica may not have come as far; a ledger that is set on another log has not either.
-        let earlier = before.map { $0.offset <= offset ? [$0] : [] } ?? []
-        reaches[partition] = [Reach(offset: offset, milliseconds: now)] + earlier
-        if let inVain = wentBack[partition], offset <= inVain { wentBack[partition] = nil }
+    private mutating func note(_ partition: Int32, _ offset: Int64, _ log: String, _ now: UInt64) {
+        let reach = Reach(offset: offset, milliseconds: now)
+        guard var known = progress[partition], known.log == log else {
+            progress[partition] = Progress(log: log, reaches: [reach])
+            return
+        }
+        // Another replica may not have come as far; what was seen once stays true.
+        guard let last = known.reaches.first, offset > last.offset else { return }
+        known.reaches = [reach, last]
+        progress[partition] = known
     }
 
     /// Whether commands of the partition are written where nobody decides them.
-    func hasGoneBack(_ partition: Int32) -> Bool { wentBack[partition] != nil }
+    func hasGoneBack(_ partition: Int32) -> Bool { progress[partition]?.hasGoneBack == true }
 
-    var hasAnyGoneBack: Bool { !wentBack.isEmpty }
+    var hasAnyGoneBack: Bool { progress.values.contains(where: \.hasGoneBack) }
 
     /// The age of the oldest command that waits; 0 when none is known to.
     func ageMilliseconds(ofPartition partition: Int32, nowMilliseconds now: UInt64) -> UInt64 {

@@ -214,11 +214,14 @@ public enum PartitionQueries {
         var parameters = Parameters()
         parameters.append(text: Topic.commands)
         return Query(
-            Statement("partition_all_places", "SELECT partition, next_offset FROM sluice.kafka_offset WHERE topic = $1::text"), parameters)
+            Statement(
+                "partition_all_places",
+                "SELECT partition, next_offset, coalesce(log_incarnation, '') FROM sluice.kafka_offset WHERE topic = $1::text"), parameters)
     }()
 
-    public static func nextOffsets(_ rows: Rows) -> [(partition: Int32, nextOffset: Int64)] {
-        (0..<rows.count).map { (rows.int32($0, 0), rows.int64($0, 1)) }
+    /// With the incarnation of the log that the offset counts in.
+    public static func nextOffsets(_ rows: Rows) -> [(partition: Int32, nextOffset: Int64, log: String)] {
+        (0..<rows.count).map { (rows.int32($0, 0), rows.int64($0, 1), rows.text($0, 2)) }
     }
 
     private static let isUnguarded = SafetyCatch.offsets.isOff

@@ -27,7 +27,8 @@ extension WorkerMachine {
     /// is stored. It shares a partition with the batch before it: else the database could store it when that one fails. Nor behind a batch that
     /// is tried again: an earlier try of it, decided otherwise, may be stored yet, and leave the offset that this one expects.
     mutating func formFollowing() -> Action? {
-        guard mayFollow, failures == 0, !isHeldBack, toAcquire.isEmpty, batchLimit == limits.batchRecordsMax, queuedRecords >= batchLimit else {
+        guard mayFollow, failures == 0, !isHeldBack, toAcquire.isEmpty, batchLimit == limits.batchRecordsMax, queuedRecords >= batchLimit
+        else {
             return nil
         }
         mayFollow = false

@@ -181,14 +181,14 @@ private let events: [Event] =
         "verifying another's key": [
             (.found(.outcome), .finished, Reaction(answers: .everybody(.outcome))),
             (.found(.conflict), .finished, Reaction(answers: .everybody(.keyReused), marker: .drop)),
-            (.found(.nothing), .finished, Reaction(answers: .everybody(.accepted))),
+            (.found(.nothing), .finished, Reaction(answers: .everybody(.accepted), marker: .keep)),
             (.decided, .finished, Reaction(answers: .everybody(.outcome))),
             (.draining, .finished, Reaction(answers: .everybody(.accepted))),
         ],
         "verifying another's key without a marker of its own": [
             (.found(.outcome), .finished, Reaction(answers: .everybody(.outcome))),
             (.found(.conflict), .finished, Reaction(answers: .everybody(.keyReused))),
-            (.found(.nothing), .finished, Reaction(answers: .everybody(.accepted))),
+            (.found(.nothing), .finished, Reaction(answers: .everybody(.accepted), marker: .keep)),
             (.decided, .finished, Reaction(answers: .everybody(.outcome))),
             (.draining, .finished, Reaction(answers: .everybody(.accepted))),
         ],

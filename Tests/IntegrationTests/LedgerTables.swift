@@ -18,7 +18,8 @@ struct LedgerTables {
         let arguments = [
             "--no-psqlrc", "-qAtX", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", server ?? (asSuperuser ? superuser : own), "-c", query,
         ]
-        let result = try run("/usr/bin/psql", arguments)
+        // A ledger after hours of load is read whole.
+        let result = try run("/usr/bin/psql", arguments, seconds: 600)
         guard result.code == 0 else { throw SystemUnderTest.Failure(description: "psql: \(result.errors)") }
         return result.output.split(separator: "\n").map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) }
     }

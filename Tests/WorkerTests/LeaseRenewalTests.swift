@@ -183,10 +183,21 @@ import Testing
         limits.unpublishedAccountsMax = kept
         let publisher = Publisher(loop: loop, configuration: RedisConfiguration(endpoint: server.address), limits: limits) { _ in }
         defer { publisher.close() }
+        func runUntil(_ isDone: () -> Bool) {
+            for _ in 0..<1_000 where !isDone() { run(milliseconds: 5) }
+            #expect(isDone())
+        }
+        func renew() {
+            let before = renewals
+            publisher.renewLeases([(partition: 4, epoch: 9)])
+            runUntil { renewals > before }
+            // The answer comes a turn or two later.
+            run(milliseconds: 50)
+        }
         func put(_ revisions: ClosedRange<Int64>) {
             for revision in revisions {
                 publisher.publish(accounts: [account(revision)], tellings: [], deadLetters: [], reach: [4: revision])
-                run(milliseconds: 10)
+                runUntil { publisher.unconfirmedBatches == 0 }
             }
         }
         func reconnect() -> [String] {
@@ -194,17 +205,16 @@ import Testing
             server.cut()
             run(milliseconds: 20)
             while !publisher.isReady { run(milliseconds: 5) }
+            // Nothing is vouched for before what is owed is there.
             publisher.renewLeases([(partition: 4, epoch: 9)])
+            runUntil { publisher.owedAccounts == 0 }
             run(milliseconds: 50)
-            publisher.renewLeases([(partition: 4, epoch: 9)])
-            run(milliseconds: 20)
-            #expect(publisher.owedAccounts == 0)
+            renew()
             return seen.filter { !["CLIENT", "HELLO", "AUTH", "FUNCTION", "SELECT"].contains($0) }
         }
         while !publisher.isReady { run(milliseconds: 5) }
         put(1...2)
-        publisher.renewLeases([(partition: 4, epoch: 9)])
-        run(milliseconds: 10)
+        renew()
         // The renewal was confirmed after these.
         #expect(!reconnect().contains { $0.hasPrefix("revision") })
         put(3...5)
