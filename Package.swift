@@ -188,7 +188,7 @@ let package = Package(
         tests("BrokerTests", ["Broker", "Loop", "Bytes", "CSystem", "CBroker"], exclude: ["Harness"]),
         tests("BenchTests", ["Bench", "Server", "Loop", "HTTP1", "Bytes", "Telemetry"]),
         tests("StandaloneTests", ["Standalone"]),
-        tests("IntegrationTests", ["TestSupport", "HTTP1", "CSystem"]),
+        tests("IntegrationTests", ["TestSupport", "HTTP1", "Bytes", "CSystem"]),
     ],
     cLanguageStandard: .c17,
     cxxLanguageStandard: .cxx17

@@ -69,10 +69,13 @@ extension WholeSystem {
                 try system.kill9("broker")
             }
             var answers: [String: Int] = [:]
-            let isRefused = try eventually(seconds: 20) {
+            func pay() throws -> Int {
                 let answer = try scene.client.pay(1, from: world, to: shop)
                 answers["\(answer.status) \(answer.problemCode ?? "")", default: 0] += 1
-                return try answer.status == 503
+                return answer.status
+            }
+            let isRefused = try eventually(seconds: 20) {
+                try pay() == 503
                     && ["gateway-a", "gateway-b"].allSatisfy {
                         try String(decoding: APIClient(system.admin($0), key: nil).get("/readyz").body, as: UTF8.self)
                             .contains("it went back")
@@ -85,8 +88,7 @@ extension WholeSystem {
             for part in ["gateway-a", "gateway-b"] { try system.kill9(part) }
             let end = Moment.now.advanced(bySeconds: 6)
             while Moment.now < end {
-                let answer = try scene.client.pay(1, from: world, to: shop)
-                answers["\(answer.status) \(answer.problemCode ?? "")", default: 0] += 1
+                _ = try pay()
                 usleep(20_000)
             }
             #expect(!answers.keys.contains { $0.hasPrefix("20") }, "\(answers)")

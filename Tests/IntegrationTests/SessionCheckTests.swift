@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import Glibc
 import Synchronization
@@ -207,7 +208,7 @@ private struct BankSession {
 
     let client: APIClient
     let check: SessionCheck
-    var random: SplitMix
+    var random: SplitMix64
     let pays: Bool
     private var tokens: [String: Int] = [:]
     private var holds: [Hold] = []
@@ -215,7 +216,7 @@ private struct BankSession {
     init(client: APIClient, check: SessionCheck, seed: UInt64, pays: Bool) {
         self.client = client
         self.check = check
-        random = SplitMix(state: seed)
+        random = SplitMix64(seed: seed)
         self.pays = pays
     }
 

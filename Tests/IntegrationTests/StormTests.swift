@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import Glibc
 import Testing
@@ -19,7 +20,7 @@ extension WholeSystem {
             var spare = try SpareWorker()
             let seed = ProcessInfo.processInfo.environment["SLUICE_STORM_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0...UInt64.max)
             print("SLUICE_STORM_SEED=\(seed)")
-            var random = SplitMix(state: seed)
+            var random = SplitMix64(seed: seed)
             let steps = SystemUnderTest.steps.shuffled(using: &random)
             var deaths: [String] = []
             let faults = [
